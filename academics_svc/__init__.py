@@ -1,0 +1,1 @@
+"""Schools, rooms, groups and courses."""

@@ -1,0 +1,84 @@
+"""The wrapper every event travels in, whatever its payload: CloudEvents 1.0 attributes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+
+ActorType = Literal["student", "teacher", "admin", "dev", "beacon", "service", "job"]
+
+
+class Event(BaseModel):
+    """Base of every payload: strings, integers, booleans, null, lists and objects of these; no floats.
+
+    type: the wire name, `<service>.<aggregate>.<past>.v1`; never changes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    type: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Who and what made a change happen; travels with its event.
+
+    at: when it happened (aware UTC, a Clock's). request_id: as in `x-request-id`. traceparent: W3C trace context.
+    causation_id: the event that led to this one.
+    """
+
+    at: datetime
+    actor_type: ActorType
+    actor_id: UUID | None = None
+    request_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+
+
+class Envelope(BaseModel):
+    """One event as its writer made it; sealing adds position and hashes.
+
+    id: names the event for ever (UUIDv7). subject: "<aggregate>/<uuid>". time: when it happened (the writer's Clock).
+    partitionkey: the school, None for what has none. aggver: the aggregate's version after the event, dense from 1.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    source: str
+    type: str
+    subject: str
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+    partitionkey: UUID | None
+    aggver: int
+    correlationid: str | None = None
+    causationid: UUID | None = None
+    requestid: str | None = None
+    traceparent: str | None = None
+    actor: dict[str, str]
+    data: dict[str, JsonValue]
+
+
+def wrap(event: Event, *, id: UUID, subject: str, school_id: UUID | None, version: int, cause: Cause) -> Envelope:  # noqa: PLR0913 -- one per attribute
+    """Put `event` in an envelope; its source is the first word of its type."""
+    actor = {"type": cause.actor_type} | ({"id": str(cause.actor_id)} if cause.actor_id else {})
+    return Envelope(
+        id=id,
+        source="/" + event.type.split(".", maxsplit=1)[0],
+        type=event.type,
+        subject=subject,
+        time=cause.at.astimezone(UTC),
+        dataschema=f"urn:rollcall:schema:{event.type}",
+        partitionkey=school_id,
+        aggver=version,
+        correlationid=cause.correlation_id or cause.request_id,
+        causationid=cause.causation_id,
+        requestid=cause.request_id,
+        traceparent=cause.traceparent,
+        actor=actor,
+        data=event.model_dump(mode="json"),
+    )
