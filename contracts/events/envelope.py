@@ -37,11 +37,25 @@ class Cause:
     traceparent: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """What a change happened to. `type` and `id` name it; `version` counts its events, dense from 1.
+
+    school_id: None for what has no school. recorded_at: the time of the writer's database, where readers need it.
+    """
+
+    type: str
+    id: UUID
+    version: int
+    school_id: UUID | None
+    recorded_at: datetime | None = None
+
+
 class Envelope(BaseModel):
     """One event as its writer made it; sealing adds position and hashes.
 
     id: names the event for ever (UUIDv7). subject: "<aggregate>/<uuid>". time: when it happened (the writer's Clock).
-    partitionkey: the school, None for what has none. aggver: the aggregate's version after the event, dense from 1.
+    recordedtime: when the writer's database recorded it. partitionkey: the school. aggver: the aggregate's version.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +65,7 @@ class Envelope(BaseModel):
     type: str
     subject: str
     time: AwareDatetime
+    recordedtime: AwareDatetime | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str
     partitionkey: UUID | None
@@ -63,22 +78,22 @@ class Envelope(BaseModel):
     data: dict[str, JsonValue]
 
 
-def wrap(event: Event, *, id: UUID, subject: str, school_id: UUID | None, version: int, cause: Cause) -> Envelope:  # noqa: PLR0913 -- one per attribute
+def wrap(event: Event, *, id: UUID, of: Aggregate, cause: Cause) -> Envelope:
     """Put `event` in an envelope; its source is the first word of its type."""
-    actor = {"type": cause.actor_type} | ({"id": str(cause.actor_id)} if cause.actor_id else {})
     return Envelope(
         id=id,
         source="/" + event.type.split(".", maxsplit=1)[0],
         type=event.type,
-        subject=subject,
+        subject=f"{of.type}/{of.id}",
         time=cause.at.astimezone(UTC),
+        recordedtime=of.recorded_at,
         dataschema=f"urn:rollcall:schema:{event.type}",
-        partitionkey=school_id,
-        aggver=version,
+        partitionkey=of.school_id,
+        aggver=of.version,
         correlationid=cause.correlation_id or cause.request_id,
         causationid=cause.causation_id,
         requestid=cause.request_id,
         traceparent=cause.traceparent,
-        actor=actor,
+        actor={"type": cause.actor_type} | ({"id": str(cause.actor_id)} if cause.actor_id else {}),
         data=event.model_dump(mode="json"),
     )

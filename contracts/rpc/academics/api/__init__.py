@@ -1,0 +1,1 @@
+"""gRPC contract of academics_svc."""

@@ -1,0 +1,1 @@
+"""gRPC contract of attendance_svc."""
