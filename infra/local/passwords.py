@@ -1,9 +1,10 @@
 """Random passwords, made once and kept in files that only their owner reads."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.private_files import kept
 
 PASSWORD_BYTES = 24  # 192 bits
 
@@ -17,20 +18,3 @@ class Passwords:
     def of(self, name: str) -> str:
         """Return the password of `name`: the kept one, or a new one. URL-safe characters only."""
         return kept(self.folder / name, secrets.token_urlsafe(PASSWORD_BYTES))
-
-
-def kept(file: Path, fresh: str) -> str:
-    """Return what `file` holds; a file that is not there is made with `fresh`, mode 0600."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not file.exists():
-        write_private(file, fresh)
-    return file.read_text()
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write `file` with mode 0600, whole or not at all."""
-    partial = file.with_name(file.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
-    partial.rename(file)

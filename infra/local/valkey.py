@@ -9,9 +9,10 @@ from pathlib import Path
 import redis
 
 from infra.local.children import Child, LocalStackError, Program, spawn
-from infra.local.passwords import Passwords, write_private
+from infra.local.passwords import Passwords
 from infra.local.ports import free_port
 from infra.local.valkey_acl import acl
+from infra.private_files import write_private
 
 START_TIMEOUT_S = 10.0
 CONFIGURATION = """\
