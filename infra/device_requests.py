@@ -1,0 +1,123 @@
+"""Requests that a person's device has signed (device request signature v2): reading and checking them."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contracts.ids import canonical_uuid
+from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError
+from infra.canon import FIELD, canonical, from_base64url, is_signed, kid_of, sign, to_base64url
+from infra.postgres import Connection
+
+TAG = "att.device-req.v2"
+WINDOW = timedelta(seconds=30)
+NONCE_LIFE = timedelta(seconds=120)
+NONCE_BYTES = 16
+TIMESTAMP = re.compile(r"[1-9][0-9]{0,14}")
+KID = re.compile(r"[0-9a-f]{16}")
+HEADERS = ("X-Device-Id", "X-Device-Kid", "X-Device-Timestamp", "X-Device-Nonce", "X-Device-Signature")
+
+# Expired rows of the same owner go first, so the table stays as small as the traffic of two minutes.
+FORGET_NONCES = "DELETE FROM seen_nonce WHERE owner_id = $1 AND expires_at < $2"
+KEEP_NONCE = "INSERT INTO seen_nonce (owner_id, nonce, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """What the headers and the request say; trusted only after `check`.
+
+    path: with its query, exactly as sent. body_sha256: 32 bytes. challenge: "-" without one.
+    """
+
+    method: str
+    path: str
+    body_sha256: bytes
+    device_id: UUID
+    kid: str
+    timestamp_ms: int
+    nonce: bytes
+    signature: str
+    challenge: str = "-"
+
+    def message(self, *, origin: str, person_id: UUID) -> bytes:
+        """Return the bytes that the device signed for the server at `origin` (scheme, host and port)."""
+        return canonical(
+            TAG,
+            origin,
+            self.method,
+            self.path,
+            str(person_id),
+            str(self.device_id),
+            self.kid,
+            self.timestamp_ms,
+            to_base64url(self.nonce),
+            to_base64url(self.body_sha256),
+            self.challenge,
+        )
+
+
+def read_signed_request(
+    headers: Mapping[str, str], *, method: str, path: str, body: bytes, challenge: str = "-"
+) -> SignedRequest:
+    """Return the signed request that `headers` describe.
+
+    Raises: UnauthenticatedError("device_signature_missing"), MalformedError("malformed_header").
+    """
+    if any(name not in headers for name in HEADERS):
+        raise UnauthenticatedError("device_signature_missing")
+    device_id, kid, timestamp, nonce, signature = (headers[name] for name in HEADERS)
+    if not TIMESTAMP.fullmatch(timestamp) or not KID.fullmatch(kid) or not FIELD.fullmatch(path):
+        raise MalformedError("malformed_header")
+    try:
+        return SignedRequest(
+            method=method,
+            path=path,
+            body_sha256=hashlib.sha256(body).digest(),
+            device_id=canonical_uuid(device_id),
+            kid=kid,
+            timestamp_ms=int(timestamp),
+            nonce=from_base64url(nonce, size=NONCE_BYTES),
+            signature=signature,
+            challenge=challenge,
+        )
+    except ValueError as error:
+        raise MalformedError("malformed_header") from error
+
+
+def check(
+    request: SignedRequest, key: ec.EllipticCurvePublicKey, *, origin: str, person_id: UUID, now: datetime
+) -> None:
+    """Pass when the device's `key` signed exactly this request just now; its nonce is still to be kept.
+
+    Raises: ForbiddenError("device_signature_invalid"), UnauthenticatedError("device_clock_skew").
+    """
+    message = request.message(origin=origin, person_id=person_id)
+    if request.kid != kid_of(key) or not is_signed(message, request.signature, key):
+        raise ForbiddenError("device_signature_invalid")
+    # Only now: a stranger must not learn the server's clock tolerance, nor a device be told a time by one.
+    signed_at = datetime.fromtimestamp(request.timestamp_ms / 1000, UTC)
+    if abs(now - signed_at) > WINDOW:
+        raise UnauthenticatedError("device_clock_skew", server_time_ms=int(now.timestamp() * 1000))
+
+
+async def keep_nonce(connection: Connection, *, owner_id: UUID, nonce: bytes, now: datetime, life: timedelta) -> bool:
+    """Record that `owner_id` used `nonce`; return False when it already had. Of equal requests exactly one wins.
+
+    Table: infra/sql/seen_nonce.sql. Call it after the signature was checked, so that strangers cannot fill the table.
+    """
+    await connection.execute(FORGET_NONCES, owner_id, now)
+    return await connection.execute(KEEP_NONCE, owner_id, nonce, now + life) == "INSERT 0 1"
+
+
+def sign_request(
+    request: SignedRequest, key: ec.EllipticCurvePrivateKey, *, origin: str, person_id: UUID
+) -> dict[str, str]:
+    """Return the headers of `request`, signed. For simulated phones."""
+    signature = sign(request.message(origin=origin, person_id=person_id), key)
+    values = (request.device_id, request.kid, request.timestamp_ms, to_base64url(request.nonce), signature)
+    return dict(zip(HEADERS, map(str, values), strict=True))

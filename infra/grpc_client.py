@@ -1,0 +1,86 @@
+"""Channels to other services: mTLS, a deadline on every call, retries for queries only, ids passed on."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from contracts.problems import DeadlineError
+from contracts.rpc.callers import QUERIES
+from infra.grpc_problems import to_problem
+from infra.grpc_server import Identity
+from infra.request_context import current
+
+Response = TypeVar("Response")
+
+QUERY_TIMEOUT_S = 0.3
+COMMAND_TIMEOUT_S = 2.0
+# What a caller keeps for its own answer when it passes its deadline on.
+RESERVE_S = 0.05
+MIN_TIMEOUT_S = 0.01
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": name} for name in sorted(QUERIES)],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.02s",
+                "maxBackoff": "0.2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # A callee that is down is not hammered: retries stop when most calls fail.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
+OPTIONS = (
+    ("grpc.service_config", json.dumps(RETRIES)),
+    ("grpc.max_receive_message_length", 4 << 20),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+def connect(address: str, *, callee: str, identity: Identity) -> grpc.aio.Channel:
+    """Return a lazy channel to `callee` ("academics") at host:port; its certificate must carry that DNS name."""
+    credentials = grpc.ssl_channel_credentials(
+        identity.ca_file.read_bytes(), identity.key_file.read_bytes(), identity.cert_file.read_bytes()
+    )
+    options = (*OPTIONS, ("grpc.ssl_target_name_override", callee))
+    return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+class Peer:
+    """Calls one service: the deadline is the smaller of the call's own and what the request has left."""
+
+    def __init__(self, callee: str) -> None:
+        self.callee = callee
+
+    async def ask(
+        self, call: Callable[..., Awaitable[Response]], request: Message, *, timeout_s: float = QUERY_TIMEOUT_S
+    ) -> Response:
+        """Return the answer of `call`, a stub's method.
+
+        Raises: the ProblemError that the callee raised, UnavailableError("<callee>_down"),
+        DeadlineError when the request being served has no time left.
+        """
+        context = current()
+        metadata: tuple[tuple[str, str], ...] = ()
+        if context is not None:
+            metadata = (("x-request-id", context.request_id), ("traceparent", context.traceparent))
+            remaining_s = context.remaining_s()
+            if remaining_s is not None:
+                timeout_s = min(timeout_s, remaining_s - RESERVE_S)
+        if timeout_s < MIN_TIMEOUT_S:
+            raise DeadlineError("deadline_exceeded")
+        try:
+            return await call(request, timeout=timeout_s, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise to_problem(error, callee=self.callee) from error

@@ -1,0 +1,107 @@
+"""Bases and field types of what REST doors read and write."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from contracts.ids import canonical_uuid
+from contracts.problems import MalformedError
+
+T = TypeVar("T")
+DIGITS = re.compile(r"[0-9]{1,18}")
+# Times outside are typing errors, and sums with them may leave what a datetime can hold.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _canonical(value: object) -> object:
+    return canonical_uuid(value) if isinstance(value, str) else value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError("year out of range")
+    return value.astimezone(UTC)
+
+
+def _ascii_digits(value: object) -> object:
+    if isinstance(value, str):
+        if not DIGITS.fullmatch(value):
+            raise ValueError("not a number")
+        return int(value)
+    return value
+
+
+Id = Annotated[UUID, BeforeValidator(_canonical)]
+"""A UUID in canonical lower case."""
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""RFC 3339 with an offset, years 2000 to 2099, kept as UTC."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+QueryInt = Annotated[int, BeforeValidator(_ascii_digits)]
+
+
+class Body(BaseModel):
+    """Base of every request body: unknown fields and implicit conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Query(BaseModel):
+    """Base of every query string: unknown parameters are refused; values arrive as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoBody(Body):
+    """For routes that read no body."""
+
+
+class NoQuery(Query):
+    """For routes that read no query."""
+
+
+class PageQuery(Query):
+    """Which part of a list is wanted. cursor: as `next_cursor` of the part before."""
+
+    limit: Annotated[QueryInt, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, StringConstraints(max_length=64)] = None
+
+
+class Answer(BaseModel):
+    """Base of every answer body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Page(Answer, Generic[T]):
+    """One part of a list in stable order. next_cursor: None at the end."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+def page_after(query: PageQuery) -> UUID | None:
+    """Return the id after which the wanted part starts, None for the first part.
+
+    Raises: MalformedError("malformed_cursor").
+    """
+    if query.cursor is None:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(query.cursor + "=="))
+    except (ValueError, binascii.Error) as error:
+        raise MalformedError("malformed_cursor") from error
+
+
+def page_of(rows: Sequence[T], query: PageQuery, *, id_of: Callable[[T], UUID]) -> Page[T]:
+    """Return a page of `rows`, which were read with LIMIT `query.limit + 1` in the order of their ids."""
+    items = rows[: query.limit]
+    more = len(rows) > query.limit
+    cursor = base64.urlsafe_b64encode(id_of(items[-1]).bytes).rstrip(b"=").decode() if more else None
+    return Page(items=items, next_cursor=cursor)

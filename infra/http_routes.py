@@ -1,0 +1,94 @@
+"""How a REST door declares its routes: who may call, what is read, which function answers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from contracts.ids import new_id
+from contracts.problems import PreconditionRequiredError
+from infra.http_bodies import Body, NoBody, NoQuery, Query
+from infra.tokens import Caller, CallerType
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+
+# Who may call a route. Finer rules (own, same school, this course) are the command's.
+ANYONE: frozenset[CallerType] = frozenset()
+PEOPLE: frozenset[CallerType] = frozenset(("student", "teacher", "admin", "dev"))
+BEACONS: frozenset[CallerType] = frozenset(("beacon",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B, Q]):
+    """One request, authenticated and parsed. path: the ids and words in the path. raw: the body's bytes as sent."""
+
+    caller_or_none: Caller | None
+    body: B
+    query: Q
+    path: Mapping[str, str]
+    ids: Mapping[str, UUID]
+    if_match: int | None
+    idempotency_key: str | None
+    raw: bytes
+    request: web.Request
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls; only for routes that need a token."""
+        if self.caller_or_none is None:
+            raise RuntimeError("this route is open to anyone")
+        return self.caller_or_none
+
+    def version_seen(self) -> int:
+        """Return the version that the caller saw. Raises: PreconditionRequiredError("version_required")."""
+        if self.if_match is None:
+            raise PreconditionRequiredError("version_required")
+        return self.if_match
+
+    def fresh_id(self) -> UUID:
+        """Return the id of what this call makes: the same one for a repeat with the same Idempotency-Key."""
+        if self.idempotency_key is None:
+            return new_id()
+        return uuid5(NAMESPACE_URL, f"{self.caller.id}:{self.request.path}:{self.idempotency_key}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a route answers. version: of the thing shown, sent as ETag. location: of the thing made."""
+
+    status: int = 200
+    body: BaseModel | Mapping[str, Any] | None = None
+    version: int | None = None
+    location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[B, Q]):
+    """One route. path: `/courses/{course_id}`; names that end in `_id` are canonical UUIDs.
+
+    who: the kinds of callers let in, ANYONE for none needed. answer: the body of a success, for the documentation.
+    media_type: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
+    max_body_bytes: beyond is 413. streams: answers for as long as it likes.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call[B, Q]], Awaitable[Reply | web.StreamResponse]]
+    who: frozenset[CallerType]
+    body: type[B] = NoBody  # type: ignore[assignment]
+    query: type[Q] = NoQuery  # type: ignore[assignment]
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    summary: str = ""
+    media_type: str = "application/json"
+    max_body_bytes: int = 65_536
+    accepts_empty: bool = False
+    streams: bool = False
+
+
+AnyRoute = Route[Any, Any]

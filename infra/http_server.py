@@ -1,0 +1,191 @@
+"""The REST server that every service stands on: authentication, strict parsing, limits, problems."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from pydantic import BaseModel
+
+from contracts.problems import (
+    TITLES,
+    DeadlineError,
+    ForbiddenError,
+    ProblemError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from infra.http_parsing import parse_call, refuse_repeated_headers
+from infra.http_routes import AnyRoute, Reply
+from infra.problem_table import HTTP_STATUS
+from infra.request_context import current, serving
+from infra.telemetry import logger
+from infra.tokens import Caller, TokenVerifier
+
+REQUEST_LIMIT_S = 8
+KEEPALIVE_S = 30
+DRAIN_S = 10
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doorkeeper:
+    """Who vouches for callers: identity's tokens for people, beacon_svc's for beacons."""
+
+    people: TokenVerifier
+    beacons: TokenVerifier
+
+    async def admit(self, request: web.Request, route: AnyRoute) -> Caller | None:
+        """Return who calls, None when the route is open. Raises: UnauthenticatedError, ForbiddenError."""
+        if not route.who:
+            return None
+        kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise UnauthenticatedError("token_missing")
+        verifier = self.beacons if "beacon" in route.who else self.people
+        caller = await verifier.verify(token)
+        if caller.type not in route.who:
+            raise ForbiddenError("forbidden")
+        return caller
+
+
+def build_app(routes: Iterable[AnyRoute], doorkeeper: Doorkeeper, *, max_in_flight: int = 1024) -> web.Application:
+    """Return the application that serves `routes`; each request is limited to 8 s and answered with a request id."""
+    app = web.Application(
+        middlewares=[_number_requests, _answer_problems, _limit_in_flight(max_in_flight)], client_max_size=2**20
+    )
+    for route in routes:
+        app.router.add_route(route.method, route.path, _serve(route, doorkeeper))
+    app.on_response_prepare.append(_hide_server)
+    return app
+
+
+async def _hide_server(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[hdrs.SERVER] = "rollcall"
+
+
+@web.middleware
+async def _number_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
+    with serving(
+        request_id=request.headers.get("x-request-id"),
+        traceparent=request.headers.get("traceparent"),
+        limit_s=REQUEST_LIMIT_S,
+    ) as context:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["x-request-id"] = context.request_id
+        resource = request.match_info.route.resource
+        log.info(
+            "request served",
+            action="request",
+            method=request.method,
+            route=resource.canonical if resource else None,
+            status=response.status,
+            elapsed_ms=round((time.perf_counter() - started) * 1000),
+        )
+        return response
+
+
+@web.middleware
+async def _answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as problem:
+        return problem_response(problem)
+    except web.HTTPException as error:
+        return _routing_problem(error)
+    except TimeoutError:
+        return problem_response(DeadlineError("deadline_exceeded"))
+    except Exception:
+        log.exception("request failed", action="bug", method=request.method)
+        return problem_document(500, "internal")
+
+
+def _routing_problem(error: web.HTTPException) -> web.Response:
+    codes = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
+    response = problem_document(error.status, codes.get(error.status, "malformed_path"))
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers[hdrs.ALLOW] = ", ".join(sorted(error.allowed_methods))
+    return response
+
+
+def problem_response(problem: ProblemError) -> web.Response:
+    """Return the RFC 9457 answer for `problem`."""
+    response = problem_document(HTTP_STATUS[type(problem)].value, problem.code, **problem.extra)
+    if isinstance(problem, UnauthenticatedError):
+        error = "" if problem.code == "token_missing" else ' error="invalid_token"'
+        response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer" + error
+    if response.status in (429, 503):
+        response.headers[hdrs.RETRY_AFTER] = str(problem.extra.get("retry_after_s", 1))
+    return response
+
+
+def problem_document(status: int, code: str, **more: object) -> web.Response:
+    """Return an RFC 9457 answer; `code` is the word that clients branch on."""
+    context = current()
+    body = {
+        "type": f"urn:rollcall:problem:{code}",
+        "title": TITLES.get(code, code.replace("_", " ").capitalize()),
+        "status": status,
+        "code": code,
+        "request_id": context.request_id if context else None,
+        **more,
+    }
+    return web.json_response(body, status=status, content_type="application/problem+json")
+
+
+def _limit_in_flight(most: int) -> Middleware:
+    slots = asyncio.Semaphore(most)
+
+    @web.middleware
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if slots.locked():
+            raise UnavailableError("overloaded")
+        async with slots:
+            return await handler(request)
+
+    return limit
+
+
+def _serve(route: AnyRoute, doorkeeper: Doorkeeper) -> Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if route.streams:
+            return await _handle(route, doorkeeper, request)
+        async with asyncio.timeout(REQUEST_LIMIT_S):
+            return await _handle(route, doorkeeper, request)
+
+    return serve
+
+
+async def _handle(route: AnyRoute, doorkeeper: Doorkeeper, request: web.Request) -> web.StreamResponse:
+    refuse_repeated_headers(request)
+    caller = await doorkeeper.admit(request, route)
+    reply = await route.handler(await parse_call(route, request, caller))
+    return to_response(reply) if isinstance(reply, Reply) else reply
+
+
+def to_response(reply: Reply) -> web.Response:
+    """Return `reply` as JSON with its version as ETag."""
+    headers = dict(reply.headers)
+    if reply.version is not None:
+        headers[hdrs.ETAG] = f'"{reply.version}"'
+    if reply.location is not None:
+        headers[hdrs.LOCATION] = reply.location
+    if reply.body is None:
+        return web.Response(status=reply.status, headers=headers)
+    if isinstance(reply.body, BaseModel):
+        raw = reply.body.model_dump_json().encode()
+        return web.Response(body=raw, status=reply.status, headers=headers, content_type="application/json")
+    return web.json_response(dict(reply.body), status=reply.status, headers=headers)
+
+
+async def serve_app(app: web.Application, *, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """Start serving; return the runner, whose `cleanup()` drains and stops, and the port that was bound."""
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=DRAIN_S)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner, int(runner.addresses[0][1])

@@ -1,0 +1,84 @@
+"""Verifying keys of another service, loaded over HTTP and kept while their issuer is away."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contracts.problems import UnavailableError
+from infra.telemetry import logger
+
+REFRESH_S = 300
+# However many tokens name an unknown key, their issuer is asked this seldom.
+UNKNOWN_KEY_REFRESH_S = 30
+FETCH_TIMEOUT_S = 2
+
+log = logger(__name__)
+
+
+class RemoteKeys:
+    """Satisfies tokens.KeySource from a JWKS document. Keeps the last good one when its issuer is away."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, ec.EllipticCurvePublicKey] | None = None
+        self._loaded_at_s = self._tried_at_s = float("-inf")
+        self._loading = asyncio.Lock()
+
+    async def find(self, kid: str) -> ec.EllipticCurvePublicKey | None:
+        known = self._keys is not None and kid in self._keys
+        age_s = time.monotonic() - self._loaded_at_s
+        if self._keys is None or age_s > (REFRESH_S if known else UNKNOWN_KEY_REFRESH_S):
+            await self._refresh()
+        if self._keys is None:
+            raise UnavailableError("keys_unavailable")
+        return self._keys.get(kid)
+
+    async def ready(self) -> bool:
+        """Return whether keys are there to verify with; tries to load them when not."""
+        if self._keys is None:
+            await self._refresh()
+        return self._keys is not None
+
+    async def _refresh(self) -> None:
+        async with self._loading:
+            # While no keys are known every caller would wait for one fetch each; once a second is enough.
+            if time.monotonic() - self._tried_at_s < (1 if self._keys is None else UNKNOWN_KEY_REFRESH_S):
+                return
+            self._tried_at_s = time.monotonic()
+            try:
+                self._keys = keys_of(await self._fetch())
+                self._loaded_at_s = time.monotonic()
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+                log.warning("keys could not be loaded", action="jwks", url=self._url, error=type(error).__name__)
+
+    async def _fetch(self) -> Any:  # noqa: ANN401 -- any JSON value
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url) as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
+
+class LocalKeys:
+    """Satisfies tokens.KeySource from keys that this process holds."""
+
+    def __init__(self, keys: Mapping[str, ec.EllipticCurvePublicKey]) -> None:
+        self._keys = keys
+
+    async def find(self, kid: str) -> ec.EllipticCurvePublicKey | None:
+        return self._keys.get(kid)
+
+
+def keys_of(document: Mapping[str, Any]) -> dict[str, ec.EllipticCurvePublicKey]:
+    """Return the P-256 keys of a JWKS document by kid. Raises: ValueError, KeyError."""
+    found: dict[str, ec.EllipticCurvePublicKey] = {}
+    for jwk in document["keys"]:
+        if jwk.get("kty") == "EC" and jwk.get("crv") == "P-256":
+            key = jwt.PyJWK(jwk, "ES256").key
+            if isinstance(key, ec.EllipticCurvePublicKey):
+                found[jwk["kid"]] = key
+    return found

@@ -1,0 +1,190 @@
+"""A service as a process: load settings, start the parts, run until SIGTERM, drain."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import typer
+import uvloop
+from aiohttp import web
+from pydantic import ValidationError
+
+from infra.grpc_server import NOT_SERVING, SERVING, Identity, Register, build_server, start_server
+from infra.http_routes import AnyRoute
+from infra.http_server import DRAIN_S, Doorkeeper, build_app, serve_app
+from infra.settings import Part, ServiceSettings, load
+from infra.telemetry import configure_logs, logger, metrics_page
+
+S = TypeVar("S", bound=ServiceSettings)
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+Check = Callable[[], Awaitable[bool]]
+
+RESTART_PAUSE_S = 1.0
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What `wiring.build` gives a process to run.
+
+    routes, doorkeeper: the REST door. registers: adds the gRPC servicers. loops: background work by part; each runs
+    until the event is set and is started again when it fails. ready: by name; all must hold before traffic comes.
+    """
+
+    routes: Sequence[AnyRoute]
+    doorkeeper: Doorkeeper
+    registers: Sequence[Register] = ()
+    loops: Mapping[Part, Sequence[Loop]] = field(default_factory=dict)
+    ready: Mapping[str, Check] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceProcess(Generic[S]):
+    """A service: its name ("academics"), its settings and the function that wires it.
+
+    migrate: brings the database to the newest schema and prepares what streams need.
+    """
+
+    name: str
+    settings: type[S]
+    build: Callable[[S], AbstractAsyncContextManager[Parts]]
+    migrate: Callable[[S], Awaitable[None]]
+
+    def load(self) -> S:
+        """Return the settings from the environment, or end the process naming every fault."""
+        try:
+            return load(self.settings, f"{self.name.upper()}_")
+        except ValidationError as error:
+            for fault in error.errors(include_input=False, include_url=False):
+                typer.echo(f"{self.name.upper()}_{fault['loc'][0]!s}".upper() + f": {fault['msg']}", err=True)
+            raise typer.Exit(2) from error
+
+    def app(self) -> typer.Typer:
+        """Return the command line: `run`, `migrate`; a service may add its own commands."""
+        cli = typer.Typer(name=f"{self.name}_svc", no_args_is_help=True, add_completion=False)
+
+        @cli.command()
+        def run() -> None:
+            """Serve until SIGTERM."""
+            settings = self.load()
+            configure_logs(self.name, settings.log_level)
+            with contextlib.suppress(KeyboardInterrupt):
+                uvloop.run(self._run(settings))
+
+        @cli.command()
+        def migrate() -> None:
+            """Bring the database to the newest schema."""
+            settings = self.load()
+            configure_logs(self.name, settings.log_level)
+            asyncio.run(self._migrate(settings))
+
+        return cli
+
+    async def _migrate(self, settings: S) -> None:
+        await self.migrate(settings)
+        log.info("schema is up to date", action="migrate")
+
+    async def _run(self, settings: S) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with running(self, settings) as addresses:
+            log.info("serving", action="start", **addresses)
+            await stop.wait()
+            log.info("draining", action="stop")
+
+
+@asynccontextmanager
+async def running(process: ServiceProcess[S], settings: S) -> AsyncIterator[dict[str, int]]:
+    """Run the parts of a service that `settings` name; yield the ports that were bound. Leaving drains and stops."""
+    stopping = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(process.build(settings))
+        tasks = [
+            asyncio.create_task(keep_running(part, loop, stopping))
+            for part, loops in parts.loops.items()
+            if part in settings.parts
+            for loop in loops
+        ]
+        stack.push_async_callback(finish, tasks, stopping)
+        ports: dict[str, int] = {}
+        if "grpc" in settings.parts:
+            ports["grpc_port"] = await stack.enter_async_context(_grpc(parts, settings))
+        if "http" in settings.parts:
+            ports["http_port"] = await stack.enter_async_context(_http(parts, settings, stopping))
+        yield ports
+        stopping.set()
+
+
+@asynccontextmanager
+async def _grpc(parts: Parts, settings: ServiceSettings) -> AsyncIterator[int]:
+    server, status = build_server(parts.registers, max_calls=settings.max_requests_in_flight_count)
+    identity = identity_of(settings)
+    port = await start_server(server, identity, host=settings.host, port=settings.grpc_port)
+    await status.set("", SERVING)
+    try:
+        yield port
+    finally:
+        await status.set("", NOT_SERVING)
+        await server.stop(grace=DRAIN_S)
+
+
+@asynccontextmanager
+async def _http(parts: Parts, settings: ServiceSettings, stopping: asyncio.Event) -> AsyncIterator[int]:
+    app = build_app(parts.routes, parts.doorkeeper, max_in_flight=settings.max_requests_in_flight_count)
+    add_probes(app, parts.ready, stopping)
+    runner, port = await serve_app(app, host=settings.host, port=settings.http_port)
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+def identity_of(settings: ServiceSettings) -> Identity:
+    """Return the certificate files of `settings`."""
+    return Identity(ca_file=settings.tls_ca_file, cert_file=settings.tls_cert_file, key_file=settings.tls_key_file)
+
+
+def add_probes(app: web.Application, checks: Mapping[str, Check], stopping: asyncio.Event) -> None:
+    """Add `/health` (the process lives), `/ready` (it can serve) and `/metrics`; none is routed by the edge."""
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        results = {name: await check() for name, check in checks.items()} | {"draining": not stopping.is_set()}
+        results["accepting"] = results.pop("draining")
+        return web.json_response(results, status=200 if all(results.values()) else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics_page(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app.router.add_get("/health", health)
+    app.router.add_get("/ready", ready)
+    app.router.add_get("/metrics", metrics)
+
+
+async def keep_running(part: str, loop: Loop, stopping: asyncio.Event) -> None:
+    """Run `loop` until `stopping`; a failure is logged once and the loop started again after a pause."""
+    while not stopping.is_set():
+        try:
+            await loop(stopping)
+        except Exception:
+            log.exception("background work failed", action="restart", part=part)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), RESTART_PAUSE_S)
+
+
+async def finish(tasks: Sequence[asyncio.Task[None]], stopping: asyncio.Event) -> None:
+    """Let background work end by itself; cancel what has not ended in time."""
+    stopping.set()
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

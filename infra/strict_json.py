@@ -1,0 +1,54 @@
+"""JSON as strict as the RFC: what one reader would see differently from another is refused."""
+
+import json
+import math
+from typing import Any
+
+from contracts.problems import MalformedError
+
+MAX_DEPTH = 32
+
+
+def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return the value that `raw` spells.
+
+    Refuses: anything but UTF-8, duplicate keys, NaN and infinities (1e999 too), lone surrogates, NUL, depth over 32.
+    Raises: MalformedError("malformed_json").
+    """
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        _check(value, MAX_DEPTH)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError("malformed_json") from error
+    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("duplicate key")
+    return made
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check(value: object, depth: int) -> None:
+    if depth == 0:
+        raise ValueError("too deep")
+    if isinstance(value, dict):
+        _check([*value.keys(), *value.values()], depth)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)
+    else:
+        _check_scalar(value)
+
+
+def _check_scalar(value: object) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not finite")
+    # A lone surrogate is a UnicodeEncodeError, which is a ValueError.
+    if isinstance(value, str) and b"\0" in value.encode("utf-8"):
+        raise ValueError("NUL")
