@@ -1,0 +1,1 @@
+"""gRPC contract of every log."""

@@ -1,0 +1,129 @@
+"""Write to a stream: compare and append, in one step. The only writer of any stream.
+
+An entry's id is its position in the log, so a second append of the same one is refused, a relay that lost a race
+learns it, and a stream that lost its tail or everything is noticed at the next append.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from streams.codec import fields_of
+from streams.entries import Closed, Entry, StreamId, parse_stream_id
+from streams.names import stream_key, watermark_key
+
+LAST = """
+local last = '0-0'
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+end
+if last ~= ARGV[1] then return {'MISMATCH', last} end
+"""
+# ARGV: expected, oldest millisecond to keep, watermark's pos, t_us and incarnation ('' for none), number of entries,
+# then for each its id, the number of its field names and values, and these.
+# Everything happens or, out of memory, nothing: Redis refuses the first write, never a later one.
+COMPARE_AND_APPEND = (
+    LAST
+    + """
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
+  local id, size = ARGV[at], tonumber(ARGV[at + 1])
+  last = redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[2], id, unpack(ARGV, at + 2, at + 1 + size))
+  at = at + 2 + size
+end
+if ARGV[5] ~= '' then
+  local t = redis.call('HGET', KEYS[2], 't_us')
+  local incarnation = redis.call('HGET', KEYS[2], 'incarnation')
+  if incarnation ~= ARGV[5] or not t or tonumber(t) < tonumber(ARGV[4]) then
+    redis.call('HSET', KEYS[2], 'pos', ARGV[3], 't_us', ARGV[4], 'incarnation', ARGV[5])
+  end
+end
+return {'OK', last}
+"""
+)
+COMPARE_AND_DELETE = LAST + "redis.call('DEL', KEYS[1], KEYS[2]) return {'OK', '0-0'}"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+UNKNOWN = "?"  # no stream ends with this, so comparing with it only asks
+
+
+class StreamDownError(Exception):
+    """Redis cannot be reached or refuses; nothing is lost, try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The stream ended as expected, and now ends with the last entry given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The stream ends otherwise; nothing was written."""
+
+    actual: StreamId
+
+
+class StreamWriter(Protocol):
+    """The stream of one shard, for its relay."""
+
+    async def append(
+        self, expected: StreamId | None, entries: Sequence[Entry], closed: Closed | None, keep_from_ms: int
+    ) -> Appended | Mismatch:
+        """Append `entries` and promise `closed`, if the stream ends with `expected`; None only asks where it ends.
+
+        A promise older than the one there is left out. keep_from_ms: entries sealed before may be trimmed.
+        Raises: StreamDownError.
+        """
+
+    async def delete(self, expected: StreamId) -> Appended | Mismatch:
+        """Delete the stream and its promise, if it ends with `expected`. Raises: StreamDownError."""
+
+
+class RedisStreamWriter:
+    """The stream of one shard in Redis; satisfies StreamWriter."""
+
+    def __init__(self, redis: Redis, *, source: str, shard: int) -> None:
+        self._keys = [stream_key(source, shard), watermark_key(source, shard)]
+        self._append = redis.register_script(COMPARE_AND_APPEND)
+        self._delete = redis.register_script(COMPARE_AND_DELETE)
+
+    async def append(
+        self, expected: StreamId | None, entries: Sequence[Entry], closed: Closed | None, keep_from_ms: int
+    ) -> Appended | Mismatch:
+        arguments = [UNKNOWN if expected is None else str(expected), f"{max(keep_from_ms, 0)}-0"]
+        arguments += ["", "", ""] if closed is None else [str(closed.pos), str(_us(closed.t)), str(closed.incarnation)]
+        arguments.append(str(len(entries)))
+        for entry in entries:
+            fields = [text for field in fields_of(entry).items() for text in field]
+            arguments += [str(entry.id), str(len(fields)), *fields]
+        try:
+            return _outcome(await self._append(keys=self._keys, args=arguments))
+        except (RedisError, OSError) as error:
+            raise StreamDownError(type(error).__name__) from error
+
+    async def delete(self, expected: StreamId) -> Appended | Mismatch:
+        try:
+            return _outcome(await self._delete(keys=self._keys, args=[str(expected)]))
+        except (RedisError, OSError) as error:
+            raise StreamDownError(type(error).__name__) from error
+
+
+def _outcome(answer: list[bytes]) -> Appended | Mismatch:
+    word, last = answer
+    return Appended() if word == b"OK" else Mismatch(parse_stream_id(last.decode()))
+
+
+def _us(t: datetime) -> int:
+    return (t - EPOCH) // MICROSECOND
+
+
+def moment_of_us(t_us: int) -> datetime:
+    """Return the moment that a watermark gives in microseconds."""
+    return EPOCH + t_us * MICROSECOND

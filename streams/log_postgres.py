@@ -1,0 +1,52 @@
+"""The log of record in its producer's database."""
+
+from dataclasses import dataclass
+
+from contracts.problems import NotFoundError
+from infra.postgres import Connection, Pool, connection
+from streams.entries import Head, Place
+from streams.log import PAGE_LIMIT, EventLog, LogPage, LogRefused, page, refusal
+from streams.seal import AFTER, FIND, entry_of, head_of
+
+SINCE = """
+SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
+FROM streams_log WHERE shard = $1 AND sealed_ms > $2 AND pos > $3 ORDER BY sealed_ms, pos LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresEventLog(EventLog):
+    """Reads head and entries in one snapshot."""
+
+    pool: Pool
+
+    async def head(self, shard: int) -> Head:
+        async with connection(self.pool) as lent:
+            return await _head(lent, shard)
+
+    async def read(self, shard: int, after: Place, *, upto: int | None, limit: int) -> LogPage | LogRefused:
+        async with connection(self.pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
+            head = await _head(lent, shard)
+            rows = await lent.fetch(AFTER, shard, max(after.pos, head.base.pos), _bounded(limit))
+        entries = [entry_of(shard, head.incarnation, row) for row in rows]
+        if reason := refusal(head, after, entries):
+            return LogRefused(reason=reason, head=head)
+        return LogPage(entries=page(entries, upto=upto), head=head)
+
+    async def read_since(self, shard: int, after_ms: int, *, limit: int) -> LogPage:
+        async with connection(self.pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
+            head = await _head(lent, shard)
+            rows = await lent.fetch(SINCE, shard, after_ms, head.base.pos, _bounded(limit))
+        entries = [entry_of(shard, head.incarnation, row) for row in rows]
+        return LogPage(entries=page(entries, upto=None), head=head)
+
+
+async def _head(lent: Connection, shard: int) -> Head:
+    row = await lent.fetchrow(FIND, shard)
+    if row is None:
+        raise NotFoundError("shard_unknown", f"shard {shard}")
+    return head_of(row)
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, PAGE_LIMIT))

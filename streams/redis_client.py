@@ -1,0 +1,32 @@
+"""Connections to Redis that fail fast: the caller knows better than the driver when to try again."""
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+WRITE_TIMEOUT_S = 1.0
+BLOCK_S = 0.25
+# A read that blocks must end before the socket gives up, or the connection is lost with every quiet moment.
+READ_TIMEOUT_S = 4 * BLOCK_S
+
+
+def writer_client(url: str) -> Redis:
+    """Return a client for relays, closed by the caller (`async with`)."""
+    return _client(url, WRITE_TIMEOUT_S)
+
+
+def reader_client(url: str) -> Redis:
+    """Return a client with one connection, for one reader alone; a read is never cancelled."""
+    return _client(url, READ_TIMEOUT_S, single=True)
+
+
+def _client(url: str, timeout_s: float, *, single: bool = False) -> Redis:
+    client: Redis = Redis.from_url(
+        url,
+        single_connection_client=single,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    return client

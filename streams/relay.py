@@ -1,0 +1,238 @@
+"""Carry a log to its streams: seal what is committed, append what is sealed, notice what Redis lost."""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import asyncpg
+from redis.asyncio import Redis
+
+from infra.postgres import Pool
+from infra.telemetry import logger
+from streams import metrics
+from streams.append import Mismatch, RedisStreamWriter, StreamDownError, StreamWriter
+from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
+from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError
+from streams.reconcile import Halt, Resume, StartOver, reconcile
+from streams.seal import KEPT_IN_STREAM, PostgresLedger
+
+SEAL_LIMIT = 500
+APPEND_LIMIT = 200
+SHORTEST_S, LONGEST_S = 0.02, 0.5
+WATERMARK_S = 0.25
+HALTED_S = 5.0
+# While Redis is away, sealing must not wait for its timeouts.
+STREAM_RETRY_S = 1.0
+
+MEASURE_S = 5.0
+
+MEASURE = """
+SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(written_at)), 0)::float8 AS oldest_s
+FROM streams_pending
+"""
+
+log = logger(__name__)
+
+
+class HaltedError(Exception):
+    """Stream and log contradict each other; an operator must act. The message is the reason."""
+
+
+class ShardRelay:
+    """The relay of one shard: each turn seals once and appends once.
+
+    Any number may run; the log's lock and the stream's comparison keep them apart.
+    """
+
+    def __init__(self, ledger: Ledger, writer: StreamWriter, *, watermarks: bool = True) -> None:
+        self._ledger, self._writer, self._watermarks = ledger, writer, watermarks
+        # The last entry that the stream was given. The log must still have it, whatever became of the stream.
+        self._seen: Place | None = None
+        self._end: Resume | None = None
+        self._halted: HaltedError | None = None
+
+    async def turn(self, *, with_stream: bool = True) -> bool:
+        """Seal, then append; return whether there is more to do at once. with_stream: False only seals.
+
+        Raises: StreamDownError after sealing; HaltedError, LogWentBackError, ClockJumpedError and
+        ShardMissingError when nothing was sealed.
+        """
+        down = await self._find_end(ask=with_stream)
+        sealed = await self._ledger.seal(limit=SEAL_LIMIT, seen=self._seen)
+        if down is not None:
+            raise down
+        more = sealed is not None and not sealed.drained
+        if self._end is None or not with_stream:
+            return more
+        return await self._send(self._end, sealed.head if sealed else await self._ledger.head()) or more
+
+    async def _find_end(self, *, ask: bool) -> StreamDownError | None:
+        """Before anything is sealed, see whether the stream fits the log: if not, sealing would fork it."""
+        if self._end is None and ask:
+            try:
+                answer = await self._writer.append(None, (), None, 0)
+                if isinstance(answer, Mismatch):
+                    await self._settle(answer.actual)
+            except StreamDownError as error:
+                if self._halted is None:
+                    return error
+        if self._halted is not None:
+            raise self._halted
+        return None
+
+    async def _send(self, end: Resume, head: Head) -> bool:
+        entries = await self._ledger.entries_after(end.pos, APPEND_LIMIT)
+        if head.incarnation != end.incarnation or (entries and entries[0].incarnation != end.incarnation):
+            self._end = None
+            return True
+        if entries and end.last is not None and entries[0].prev_hash != end.last.hash:
+            self._end, self._halted = None, HaltedError("chain_broken")
+            raise self._halted
+        closed = self._promise(head, entries, end)
+        answer = await self._writer.append(end.sent, entries, closed, _oldest_ms(head))
+        if isinstance(answer, Mismatch):
+            await self._settle(answer.actual)
+            return True
+        if entries:
+            self._seen = entries[-1].place
+            self._end = _after(entries[-1])
+        return len(entries) == APPEND_LIMIT
+
+    def _promise(self, head: Head, entries: list[Entry], end: Resume) -> Closed | None:
+        """Return what may be promised once `entries` are in the stream: never about entries that are not."""
+        reached = entries[-1].pos if entries else end.pos
+        if not self._watermarks or head.closed is None or head.closed.pos > reached:
+            return None
+        return head.closed
+
+    async def _settle(self, actual: StreamId) -> None:
+        self._end = None
+        judged = reconcile(actual, await self._ledger.evidence(actual))
+        if isinstance(judged, StartOver):
+            if isinstance(await self._writer.delete(actual), Mismatch):
+                return
+            judged = reconcile(NOTHING, await self._ledger.evidence(NOTHING))
+        if isinstance(judged, Resume):
+            self._end, self._halted = judged, None
+            self._seen = judged.last or self._seen
+        elif isinstance(judged, Halt):
+            self._halted = HaltedError(judged.reason)
+
+
+def _after(entry: Entry) -> Resume:
+    return Resume(incarnation=entry.incarnation, sent=entry.id, pos=entry.pos, last=entry.place)
+
+
+def _oldest_ms(head: Head) -> int:
+    return int((head.now - KEPT_IN_STREAM).timestamp() * 1000)
+
+
+class Relay:
+    """The relay of a service: all shards, until it is told to stop.
+
+    watermarks: promise how fresh the stream is; only for producers of whom somebody keeps a copy.
+    """
+
+    def __init__(
+        self, *, source: str, pool: Pool, redis: Redis, shards: Collection[int], watermarks: bool = True
+    ) -> None:
+        self._source, self._pool = source, pool
+        self._longest_s = WATERMARK_S if watermarks else LONGEST_S
+        self._woken = {shard: asyncio.Event() for shard in shards}
+        self._relays = {
+            shard: ShardRelay(
+                PostgresLedger(pool=pool, shard=shard),
+                RedisStreamWriter(redis, source=source, shard=shard),
+                watermarks=watermarks,
+            )
+            for shard in shards
+        }
+
+    def poke(self, shards: Iterable[int] | None = None) -> None:
+        """Look at once: something was committed. shards: all, unless the caller knows better."""
+        for shard in self._woken if shards is None else shards:
+            self._woken[shard].set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until `stop` is set; a turn that has begun is finished. Outages are waited out."""
+        pacers = [
+            _Pacer(relay=relay, woken=self._woken[shard], longest_s=self._longest_s, source=self._source, shard=shard)
+            for shard, relay in self._relays.items()
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            for pacer in pacers:
+                tasks.create_task(pacer.run(stop))
+            measuring = tasks.create_task(self._measure())
+            await stop.wait()
+            measuring.cancel()
+            self.poke()
+
+    async def _measure(self) -> None:
+        while True:
+            try:
+                for row in await self._pool.fetch(MEASURE):
+                    metrics.PENDING_ROWS.labels(self._source).set(row["rows"])
+                    metrics.OLDEST_PENDING_S.labels(self._source).set(row["oldest_s"])
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pass  # The turns say that the database is away.
+            await asyncio.sleep(MEASURE_S)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pacer:
+    """Lets one shard take its turns, often while there is work, seldom while there is none or something is down."""
+
+    relay: ShardRelay
+    woken: asyncio.Event
+    longest_s: float
+    source: str
+    shard: int
+    _stream_again_at: float = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        pause_s = SHORTEST_S
+        while not stop.is_set():
+            self.woken.clear()
+            wait_s = await self._turn()
+            # Whoever pokes has written something; that helps nothing while something else is wrong.
+            wake = self.woken if wait_s < LONGEST_S else stop
+            if wait_s == 0.0 or await _is_set_within(wake, max(wait_s, pause_s)):
+                pause_s = SHORTEST_S
+            else:
+                pause_s = min(2 * pause_s, self.longest_s)
+
+    async def _turn(self) -> float:
+        """Return how long to wait at least; 0 when there is more to do."""
+        try:
+            more = await self.relay.turn(with_stream=time.monotonic() >= self._stream_again_at)
+        except StreamDownError as error:
+            self._stream_again_at = time.monotonic() + STREAM_RETRY_S
+            self._say("stream_down", error)
+            return SHORTEST_S
+        except (HaltedError, LogWentBackError, ClockJumpedError, ShardMissingError) as error:
+            self._halted(1)
+            log.critical("a shard is halted", action="relay_halted", reason=repr(error), **self._labels())
+            return HALTED_S
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._say("database_down", error)
+            return LONGEST_S
+        self._halted(0)
+        return 0.0 if more else SHORTEST_S
+
+    def _labels(self) -> dict[str, str]:
+        return {"source": self.source, "shard": str(self.shard)}
+
+    def _halted(self, value: int) -> None:
+        metrics.RELAY_HALTED.labels(self.source, str(self.shard)).set(value)
+
+    def _say(self, action: str, error: Exception) -> None:
+        log.warning("a shard waits", action=action, error=repr(error), **self._labels())
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

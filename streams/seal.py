@@ -1,0 +1,203 @@
+"""Give committed events their positions: the two-step seal, and the log as the relay reads it.
+
+Positions are given after commit, so there are no holes to wait for and nothing to skip. Lock first, number in
+the next statement: one statement would number with a snapshot from before the lock, and two relays could give
+the same position twice.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from infra.postgres import Connection, Pool
+from streams.chain import seal_after
+from streams.entries import Closed, Entry, Head, Place, StreamId
+from streams.ledger import ClockJumpedError, Evidence, LogWentBackError, Sealed, ShardMissingError, went_back
+
+LOCK = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1 FOR UPDATE SKIP LOCKED"
+FIND = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1"
+TAKE = """
+WITH batch AS (SELECT id FROM streams_pending WHERE shard = $1 ORDER BY id LIMIT $2)
+DELETE FROM streams_pending p USING batch b WHERE p.id = b.id
+RETURNING p.id, event_id, agg_type, agg_id, aggver, tenant, type, body
+"""
+APPEND = """
+INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+                         salt, commit, prev_hash, hash)
+SELECT $1, $2, e.* FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[],
+                               $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[]) AS e
+"""
+MOVE = """
+UPDATE streams_shard SET last_pos = $2, last_ms = $3, last_hash = $4, closed_pos = $5, closed_t = $6 WHERE shard = $1
+"""
+# Losing the promise in a crash is harmless: the next one is newer. So it does not wait for the disk.
+CLOSE = "UPDATE streams_shard SET closed_pos = $2, closed_t = $3 WHERE shard = $1"
+NO_WAIT = "SET LOCAL synchronous_commit = off"
+AFTER = """
+SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
+FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
+"""
+AT = "SELECT pos, sealed_ms, hash FROM streams_log WHERE shard = $1 AND pos = $2"
+FIRST = "SELECT pos FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT 1"
+FLOOR = """
+SELECT pos FROM streams_log WHERE shard = $1 AND sealed_ms < $2 ORDER BY sealed_ms DESC, pos DESC LIMIT 1
+"""
+JUMP = timedelta(seconds=60)
+# What the stream holds at least; older entries are read from the log.
+KEPT_IN_STREAM = timedelta(hours=48)
+# A clock that goes on while the machine is suspended, as the database's does.
+ELAPSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def elapsed_s() -> float:
+    """Return the seconds since some moment, suspended time included."""
+    return time.clock_gettime(ELAPSING)
+
+
+@dataclass(slots=True)
+class ClockWatch:
+    """Notices when one clock moves against another. elapsed: seconds of the one that never jumps."""
+
+    elapsed: Callable[[], float] = elapsed_s
+    _last: tuple[datetime, float] | None = None
+
+    def check(self, now: datetime) -> None:
+        """Compare `now` with the last one that was right. Raises: ClockJumpedError when they are over 60 s apart."""
+        elapsed = self.elapsed()
+        if self._last is not None:
+            expected = self._last[0] + timedelta(seconds=elapsed - self._last[1])
+            if abs(now - expected) > JUMP:
+                raise ClockJumpedError(f"{(now - expected).total_seconds():.0f} s")
+        self._last = (now, elapsed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresLedger:
+    """The log of one shard in Postgres; satisfies streams.ledger.Ledger."""
+
+    pool: Pool
+    shard: int
+    clock: ClockWatch = field(default_factory=ClockWatch)
+
+    async def seal(self, *, limit: int, seen: Place | None) -> Sealed | None:
+        async with self.pool.acquire() as connection, connection.transaction(isolation="read_committed"):
+            row = await connection.fetchrow(LOCK, self.shard)
+            if row is None:
+                await self._head(connection)
+                return None
+            before = head_of(row)
+            if went_back(before.last, seen):
+                raise LogWentBackError(f"ends at {before.last.pos}, had {seen.pos if seen else None}")
+            self.clock.check(before.now)
+            # Whatever was committed before `before.now` is seen by this statement, for it began later.
+            rows = await connection.fetch(TAKE, self.shard, limit)
+            drained = len(rows) < limit
+            if rows:
+                last = await self._append(connection, before, sorted(rows, key=lambda row: row["id"]))
+            else:
+                last = before.last
+            head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
+            await self._move(connection, head, moved=bool(rows))
+            return Sealed(head=head, count=len(rows), drained=drained)
+
+    async def _append(self, connection: Connection, head: Head, rows: list[asyncpg.Record]) -> Place:
+        ms, last, entries = max(head.last.ms, _milliseconds(head.now)), head.last, list[Entry]()
+        for row in rows:
+            entries.append(seal_after(last, self.shard, ms, row["body"]))
+            last = entries[-1].place
+        await connection.execute(
+            APPEND,
+            self.shard,
+            ms,
+            [entry.pos for entry in entries],
+            *([row[name] for row in rows] for name in ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type")),
+            [entry.body for entry in entries],
+            [entry.salt for entry in entries],
+            [entry.commit for entry in entries],
+            [entry.prev_hash for entry in entries],
+            [entry.hash for entry in entries],
+        )
+        return last
+
+    async def _move(self, connection: Connection, head: Head, *, moved: bool) -> None:
+        last, closed = head.last, head.closed
+        pos, t = (closed.pos, closed.t) if closed else (0, None)
+        if moved:
+            await connection.execute(MOVE, self.shard, last.pos, last.ms, last.hash, pos, t)
+        else:
+            await connection.execute(NO_WAIT)
+            await connection.execute(CLOSE, self.shard, pos, t)
+
+    async def head(self) -> Head:
+        async with self.pool.acquire() as connection:
+            return await self._head(connection)
+
+    async def _head(self, connection: Connection) -> Head:
+        row = await connection.fetchrow(FIND, self.shard)
+        if row is None:
+            raise ShardMissingError(f"shard {self.shard}")
+        return head_of(row)
+
+    async def entries_after(self, pos: int, limit: int) -> list[Entry]:
+        async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            head = await self._head(connection)
+            rows = await connection.fetch(AFTER, self.shard, max(pos, head.base.pos), limit)
+            return [entry_of(self.shard, head.incarnation, row) for row in rows]
+
+    async def evidence(self, actual: StreamId) -> Evidence:
+        async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            head = await self._head(connection)
+            at = await connection.fetchrow(AT, self.shard, actual.pos) if actual.pos > head.base.pos else None
+            first = await connection.fetchval(FIRST, self.shard, head.base.pos)
+            floor = await connection.fetchval(FLOOR, self.shard, _milliseconds(head.now - KEPT_IN_STREAM))
+            return Evidence(
+                head=head,
+                at=None if at is None else _place(head.incarnation, at["pos"], at["sealed_ms"], at["hash"]),
+                first_kept=first,
+                floor=floor or 0,
+            )
+
+
+def _closed(before: Head, last: Place, *, drained: bool) -> Closed | None:
+    return Closed(incarnation=last.incarnation, pos=last.pos, t=before.now) if drained else before.closed
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _place(incarnation: UUID, pos: int, ms: int, hash_: bytes) -> Place:
+    return Place(incarnation=incarnation, pos=pos, ms=ms, hash=hash_)
+
+
+def head_of(row: asyncpg.Record) -> Head:
+    """Columns as in FIND."""
+    incarnation = row["incarnation"]
+    closed = None
+    if row["closed_t"] is not None:
+        closed = Closed(incarnation=incarnation, pos=row["closed_pos"], t=row["closed_t"])
+    return Head(
+        base=_place(incarnation, row["base_pos"], 0, row["base_hash"]),
+        last=_place(incarnation, row["last_pos"], row["last_ms"], row["last_hash"]),
+        closed=closed,
+        now=row["now"],
+    )
+
+
+def entry_of(shard: int, incarnation: UUID, row: asyncpg.Record) -> Entry:
+    """Columns as in AFTER."""
+    return Entry(
+        incarnation=incarnation,
+        shard=shard,
+        pos=row["pos"],
+        ms=row["sealed_ms"],
+        body=row["body"],
+        salt=row["salt"],
+        commit=row["commit"],
+        prev_hash=row["prev_hash"],
+        hash=row["hash"],
+    )

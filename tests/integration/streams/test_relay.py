@@ -1,0 +1,159 @@
+"""What is committed gets into the stream: all of it, once, in order, whatever became of Redis."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from streams.append import RedisStreamWriter
+from streams.codec import read_entry
+from streams.entries import parse_stream_id
+from streams.ledger import LogWentBackError
+from streams.relay import Relay, ShardRelay
+from streams.seal import PostgresLedger
+from tests.streams_builders import SOURCE
+from tests.waiting import until
+
+KEY = "{academics:0}:ev"
+
+
+@pytest.fixture
+def relay(pool, redis):
+    """Makes a relay of shard 0, as every replica has one."""
+    return lambda: ShardRelay(PostgresLedger(pool=pool, shard=0), RedisStreamWriter(redis, source=SOURCE, shard=0))
+
+
+async def stream(redis):
+    entries = [read_entry(parse_stream_id(id_.decode()), fields) for id_, fields in await redis.xrange(KEY)]
+    return [(entry.pos, entry.body) for entry in entries]
+
+
+async def log(pool):
+    return [tuple(row) for row in await pool.fetch("SELECT pos, body FROM streams_log WHERE shard = 0 ORDER BY pos")]
+
+
+async def all_turns(relay):
+    while await relay.turn():
+        pass
+
+
+async def test_what_was_written_is_in_the_stream_byte_for_byte(pool, redis, writer, relay):
+    events = [writer.next() for _ in range(3)]
+    await writer.write(*events)
+    pending = [row["body"] for row in await pool.fetch("SELECT body FROM streams_pending ORDER BY id")]
+
+    await all_turns(relay())
+
+    assert await stream(redis) == [(1, pending[0]), (2, pending[1]), (3, pending[2])]
+    assert await log(pool) == await stream(redis)
+
+
+async def test_a_rolled_back_writer_leaves_no_hole(pool, redis, writer, relay):
+    await writer.paint()
+    with pytest.raises(ZeroDivisionError):
+        async with pool.acquire() as connection, connection.transaction():
+            await writer.outbox.add(connection, writer.next())
+            raise ZeroDivisionError
+    await writer.paint()
+
+    await all_turns(relay())
+
+    assert [pos for pos, _ in await stream(redis)] == [1, 2]
+
+
+async def test_a_long_writer_holds_nobody_up_and_is_sealed_later(pool, redis, writer, relay):
+    one = relay()
+    async with pool.acquire() as connection, connection.transaction():
+        slow = writer.next()
+        await writer.outbox.add(connection, slow)
+        await writer.paint(2)
+        await all_turns(one)
+        assert len(await stream(redis)) == 2
+
+    await all_turns(one)
+
+    assert str(slow.id).encode() in (await stream(redis))[-1][1]
+
+
+async def test_racing_relays_give_no_position_twice_and_append_nothing_twice(pool, redis, writer, relay):
+    for _ in range(20):
+        await writer.paint(10, room=uuid4())
+
+    await asyncio.gather(*(all_turns(relay()) for _ in range(4)))
+    await all_turns(relay())
+
+    assert [pos for pos, _ in await stream(redis)] == list(range(1, 201))
+    assert await log(pool) == await stream(redis)
+
+
+async def test_a_flushed_stream_is_filled_again_with_the_same_ids(redis, writer, relay):
+    one = relay()
+    await writer.paint(5)
+    await all_turns(one)
+    before = await redis.xrange(KEY)
+
+    await redis.flushall()
+    await all_turns(one)
+
+    assert await redis.xrange(KEY) == before
+
+
+async def test_a_stream_that_lost_its_tail_gets_exactly_the_tail_again(redis, writer, relay):
+    one = relay()
+    await writer.paint(3)
+    await all_turns(one)
+    snapshot = await redis.dump(KEY)
+    await writer.paint(2)
+    await all_turns(one)
+    before = await redis.xrange(KEY)
+
+    await redis.restore(KEY, 0, snapshot, replace=True)
+    await all_turns(one)
+
+    assert await redis.xrange(KEY) == before
+
+
+async def test_a_database_restored_to_the_past_halts_the_relay_before_it_seals(pool, redis, writer, relay):
+    one = relay()
+    await writer.paint(2)
+    await all_turns(one)
+    async with pool.acquire() as connection:
+        row = await connection.fetchrow("SELECT * FROM streams_log WHERE shard = 0 AND pos = 1")
+        await connection.execute("DELETE FROM streams_log WHERE pos = 2")
+        await connection.execute(
+            "UPDATE streams_shard SET last_pos = 1, last_ms = $1, last_hash = $2 WHERE shard = 0",
+            row["sealed_ms"],
+            row["hash"],
+        )
+    await writer.paint(3)
+
+    with pytest.raises(LogWentBackError):
+        await one.turn()
+
+    assert await pool.fetchval("SELECT count(*) FROM streams_pending") == 3
+    assert [pos for pos, _ in await stream(redis)] == [1, 2]
+
+
+async def test_the_watermark_says_what_is_closed(redis, writer, relay):
+    await writer.paint(2)
+
+    await all_turns(relay())
+
+    watermark = await redis.hgetall("{academics:0}:wm")
+    assert watermark[b"pos"] == b"2"
+    assert int(watermark[b"t_us"]) > 0
+
+
+async def test_the_running_relay_follows_pokes_and_all_shards_and_stops(pool, redis, writer):
+    stop, running = asyncio.Event(), Relay(source=SOURCE, pool=pool, redis=redis, shards=range(4))
+    task = asyncio.create_task(running.run(stop))
+    for n in range(40):
+        await writer.paint(school=uuid4() if n else None)
+    running.poke()
+
+    async def all_there():
+        return sum([await redis.xlen(f"{{academics:{shard}}}:ev") for shard in range(4)]) == 40
+
+    await until(all_there)
+    stop.set()
+    await asyncio.wait_for(task, 3)
