@@ -98,6 +98,11 @@ TITLES: dict[str, str] = {
     "peer_unauthenticated": "The calling service is not known",
     "peer_forbidden": "The calling service may not call this",
     "internal": "Something failed here",
+    # what the edge itself says
+    "malformed_request": "The request is not well-formed HTTP",
+    "headers_too_large": "The headers are larger than this door takes",
+    "request_too_slow": "The request took too long to arrive",
+    "upstream_down": "The service behind this door cannot be reached right now",
     "identity_down": "identity_svc cannot be reached right now",
     "academics_down": "academics_svc cannot be reached right now",
     "attendance_down": "attendance_svc cannot be reached right now",
@@ -109,6 +114,7 @@ TITLES: dict[str, str] = {
     "device_not_bound": "The device is not bound to this student",
     "replay": "This signed request was already used",
     # the log
+    "log_down": "The log cannot be read right now",
     "shard_unknown": "There is no such shard",
     "log_truncated": "The log no longer holds these positions",
     "log_forked": "The log does not continue what the caller has",

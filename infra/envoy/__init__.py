@@ -1,0 +1,1 @@
+"""The edge: one door for everything outside."""

@@ -1,0 +1,105 @@
+"""The edge's configuration says what security.md asks, and Envoy takes it."""
+
+import pathlib
+
+import pytest
+import yaml
+
+from contracts.problems import TITLES
+from infra.certs import renew
+from infra.envoy.render import CONTAINERS, Edge, render
+from infra.envoy.replies import CODE_BY_DETAIL, CODE_BY_STATUS
+from infra.envoy.routes import ROUTES, SERVICES
+from infra.local.envoy import validate
+
+COMMITTED = pathlib.Path(__file__).parents[2] / "infra/docker/envoy.yaml"
+LOCAL = Edge(port=8080, admin_port=9901, upstreams={service: "127.0.0.1:1" for service in SERVICES})
+
+
+@pytest.fixture(scope="module")
+def manager():
+    """The settings of the HTTP connection manager."""
+    listener = yaml.safe_load(render(LOCAL))["static_resources"]["listeners"][0]
+    assert listener["per_connection_buffer_limit_bytes"] == 32_768
+    return listener["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def test_envoy_takes_the_local_configuration(tmp_path):
+    file = tmp_path / "envoy.yaml"
+    file.write_text(render(LOCAL))
+
+    assert validate(file) == ""
+
+
+def test_envoy_takes_the_configuration_of_the_containers(tmp_path):
+    renew(tmp_path, holders=["identity"])
+    file = tmp_path / "envoy.yaml"
+    chain, key = CONTAINERS.certificate
+    text = COMMITTED.read_text().replace(chain, f"{tmp_path}/identity.pem").replace(key, f"{tmp_path}/identity-key.pem")
+    file.write_text(text)
+
+    assert validate(file) == ""
+
+
+def test_envoy_refuses_a_broken_configuration(tmp_path):
+    file = tmp_path / "envoy.yaml"
+    file.write_text(render(LOCAL).replace("jwt_authn.v3.PerRouteConfig", "jwt_authn.v3.Nothing"))
+
+    assert validate(file) != ""
+
+
+def test_the_configuration_of_the_containers_is_what_the_template_makes():
+    assert COMMITTED.read_text() == render(CONTAINERS), "run: python -m infra.envoy.render > infra/docker/envoy.yaml"
+
+
+def test_containers_speak_tls_1_3_and_nothing_older():
+    chain = yaml.safe_load(COMMITTED.read_text())["static_resources"]["listeners"][0]["filter_chains"][0]
+
+    tls = chain["transport_socket"]["typed_config"]["common_tls_context"]
+    assert tls["tls_params"] == {"tls_minimum_protocol_version": "TLSv1_3"}
+
+
+def test_limits_are_set(manager):
+    assert manager["request_headers_timeout"] == "5s"
+    assert manager["request_timeout"] == "15s"
+    assert manager["stream_idle_timeout"] == "30s"
+    assert manager["http2_protocol_options"]["max_concurrent_streams"] == 100
+    assert {route["route"]["timeout"] for route in routes(manager)} == {"10s", "0s", "300s"}
+
+
+def test_paths_have_one_spelling(manager):
+    assert manager["normalize_path"] is manager["merge_slashes"] is True
+    assert manager["path_with_escaped_slashes_action"] == "REJECT_REQUEST"
+    assert manager["common_http_protocol_options"]["headers_with_underscores_action"] == "REJECT_REQUEST"
+
+
+def test_only_what_changes_nothing_is_sent_again_and_once(manager):
+    policy = manager["route_config"]["virtual_hosts"][0]["retry_policy"]
+
+    assert policy["num_retries"] == 1
+    assert policy["retry_on"] == "connect-failure,refused-stream"
+    assert policy["retriable_request_headers"] == [{"name": ":method", "string_match": {"exact": "GET"}}]
+    assert not any("retry_policy" in route["route"] for route in routes(manager))
+
+
+def test_every_route_states_whose_token_it_wants(manager):
+    for route in routes(manager):
+        demand = route["typed_per_filter_config"]["envoy.filters.http.jwt_authn"]
+        assert demand.get("disabled") is True or demand["requirement_name"] in {"person", "beacon"}
+
+
+def test_the_admin_page_is_on_loopback():
+    for edge in (LOCAL, CONTAINERS):
+        assert yaml.safe_load(render(edge))["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def test_route_names_are_unique():
+    assert len({route.name for route in ROUTES}) == len(ROUTES)
+
+
+def test_every_code_of_the_edge_has_a_title():
+    assert {code for _, _, code in CODE_BY_DETAIL} | set(CODE_BY_STATUS.values()) <= set(TITLES)
+
+
+def routes(manager):
+    return manager["route_config"]["virtual_hosts"][0]["routes"]
