@@ -1,0 +1,1 @@
+"""The operators' command, `rollcall`: starts the stack, plays the demo, runs the services' own commands."""
