@@ -15,8 +15,8 @@ OUTPUTS = ("--python_out", "--pyi_out", "--grpc_python_out", "--mypy_grpc_out")
 
 
 def contracts(
-    *, check: bool = typer.Option(False, "--check", help="Change nothing; fail when something would.")
-) -> None:  # noqa: FBT003 -- typer's way
+    *, check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when something would.")] = False
+) -> None:
     """Regenerate the gRPC code, the event schemas and the OpenAPI documents from the contracts."""
     with tempfile.TemporaryDirectory() as name:
         target = Path(name) if check else ROOT
