@@ -1,0 +1,1 @@
+"""What an attempt costs, beside what this machine can do at all."""
