@@ -5,7 +5,9 @@ import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 NONCE_BYTES = 12
 KEY_BYTES = 32
@@ -22,7 +24,7 @@ class SecretBox:
     @classmethod
     def from_file(cls, path: Path) -> "SecretBox":
         """Read the key, base64 of 32 bytes. Raises: OSError, ValueError."""
-        return cls(base64.b64decode(path.read_text().strip(), validate=True))
+        return cls(read_key(path))
 
     def seal(self, secret: bytes, *, about: str) -> bytes:
         """Return nonce and ciphertext."""
@@ -35,3 +37,16 @@ class SecretBox:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
         except InvalidTag as error:
             raise ValueError("this secret was sealed with another key") from error
+
+
+def read_key(path: Path) -> bytes:
+    """Return the 32 bytes that `path` holds in base64. Raises: OSError, ValueError."""
+    key = base64.b64decode(path.read_text().strip(), validate=True)
+    if len(key) != KEY_BYTES:
+        raise ValueError("the key must have 32 bytes")
+    return key
+
+
+def derived_key(path: Path, *, purpose: str) -> bytes:
+    """Return 32 bytes that follow from the key in `path`, other ones for every `purpose`. Source: RFC 5869."""
+    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(read_key(path))
