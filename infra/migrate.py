@@ -50,3 +50,12 @@ def _run(connection: Connection, script: ScriptDirectory, config: Config) -> Non
 def execute_script(path: str) -> str:
     """Return the text of an SQL file below the repository's root, for a revision to execute."""
     return (ROOT / path).read_text()
+
+
+def statements_of(path: str) -> list[str]:
+    """Return the statements of an SQL file below the repository's root, for a revision to execute one by one.
+
+    The driver takes one statement at a time. Lines that begin with `--` may hold semicolons; other text may not.
+    """
+    code = "\n".join(line for line in execute_script(path).splitlines() if not line.startswith("--"))
+    return [statement.strip() for statement in code.split(";") if statement.strip()]
