@@ -1,5 +1,7 @@
-"""Events that academics_svc publishes. Full post-state, except for group membership. `recordedtime` of the envelope
-says when academics' database wrote it: the `from` of history rows."""
+"""Events that academics_svc publishes: the full state afterwards, except for group membership.
+
+`recordedtime` of the envelope says when academics' database wrote it: the `from` of history rows.
+"""
 
 from typing import ClassVar, Literal
 from uuid import UUID
