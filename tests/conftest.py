@@ -36,7 +36,7 @@ def folder():
 @pytest.fixture(scope="session")
 def postgres(folder):
     """A running PostgreSQL 18; the tests need no power cuts survived, so nothing waits for the disk."""
-    server = LocalPostgres(folder=folder / "postgres", settings={"fsync": "off"})
+    server = LocalPostgres(folder=folder / "postgres", log=folder / "postgres.log", settings={"fsync": "off"})
     server.start()
     yield server
     server.stop()
@@ -45,7 +45,7 @@ def postgres(folder):
 @pytest.fixture(scope="session")
 def valkey(folder):
     """A running Valkey 9."""
-    server = LocalValkey(folder=folder / "valkey")
+    server = LocalValkey(folder=folder / "valkey", log=folder / "valkey.log")
     server.start()
     yield server
     server.stop()

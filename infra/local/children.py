@@ -34,6 +34,7 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL
     drop_to: tuple[int, int] | None = None
     environment: Mapping[str, str] | None = None
+    working_folder: Path | None = None
     keep_open: tuple[int, ...] = ()
 
 
@@ -61,7 +62,7 @@ class Child:
         deadline = time.monotonic() + timeout_s
         while not ready():
             if not self.is_running() or time.monotonic() > deadline:
-                raise LocalStackError(self._failure())
+                raise LocalStackError(self.failure())
             time.sleep(POLL_S)
 
     def stop(self, *, timeout_s: float = 10.0) -> None:
@@ -74,7 +75,13 @@ class Child:
                 self.process.kill()
         self.process.wait()
 
-    def _failure(self) -> str:
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal that ends the program, as a fault would, and wait until it has ended."""
+        self.process.send_signal(number)
+        self.process.wait()
+
+    def failure(self) -> str:
+        """Return what is wrong with a program that should be ready, with the end of its log."""
         state = "did not become ready" if self.is_running() else "ended"
         tail = self.program.log.read_text(errors="replace")[-LOG_TAIL_CHARS:].strip()
         return f"{self.program.name} {state}; the end of {self.program.log}:\n{tail}"
@@ -95,6 +102,7 @@ def spawn(program: Program) -> Child:
         str(int(program.death_signal)),
         drop_to,
     ]
+    program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with program.log.open("ab") as log:
         process = subprocess.Popen(
             [*tie, *program.command],
@@ -102,6 +110,7 @@ def spawn(program: Program) -> Child:
             stdout=log,
             stderr=log,
             env=program.environment,
+            cwd=program.working_folder,
             pass_fds=program.keep_open,
             # A terminal's ctrl-C must reach the parent alone, which stops its children in order.
             start_new_session=True,

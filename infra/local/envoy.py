@@ -17,9 +17,10 @@ START_TIMEOUT_S = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class LocalEnvoy:
-    """The edge on a loopback port, its configuration and log under `folder`."""
+    """The edge on a loopback port, its configuration under `folder`."""
 
     folder: Path
+    log: Path
     edge: Edge
     keep_open: tuple[int, ...] = ()
     child: Child | None = field(default=None, init=False)
@@ -35,7 +36,7 @@ class LocalEnvoy:
         # A base id of its own lets several run on one machine.
         options = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"]
         command: list[str | Path] = [program(), "-c", file, *options]
-        self.child = spawn(Program(name="Envoy", command=command, log=self.folder / "log", keep_open=self.keep_open))
+        self.child = spawn(Program(name="Envoy", command=command, log=self.log, keep_open=self.keep_open))
         self.child.wait_until(self._is_ready, timeout_s=START_TIMEOUT_S)
 
     def stop(self) -> None:

@@ -36,13 +36,14 @@ class Disguise:
 
 @dataclass(slots=True, kw_only=True)
 class LocalPostgres:
-    """A PostgreSQL server on a loopback port, its data and log under `folder`.
+    """A PostgreSQL server on a loopback port, its data under `folder`.
 
     settings: more server settings; the defaults keep every commit through a power cut.
     disguise: None chooses by the user who runs this.
     """
 
     folder: Path
+    log: Path
     settings: dict[str, str] = field(default_factory=dict)
     keep_open: tuple[int, ...] = ()
     disguise: Disguise | None = None
@@ -59,14 +60,15 @@ class LocalPostgres:
         self._data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self._data / "PG_VERSION").exists():
             self._create(disguise)
-        self.port = free_port()
+        # Kept over a restart, so that clients come back by themselves.
+        self.port = self.port or free_port()
         settings = {**SETTINGS, "port": str(self.port), **self.settings}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.child = spawn(
             Program(
                 name="PostgreSQL",
                 command=[*disguise.prefix, programs() / "postgres", "-D", self._data, *options],
-                log=self.folder / "log",
+                log=self.log,
                 # "Fast": connections are closed, nothing waits for clients to leave.
                 stop_signal=signal.SIGINT,
                 # "Immediate": frees shared memory, which SIGKILL would not.
@@ -120,9 +122,11 @@ class LocalPostgres:
         partial.rename(self._data)
 
     def _is_ready(self) -> bool:
-        # The server itself writes "ready" as the last line once it takes connections.
+        # The server writes its number as the first line, and "ready" as the last once it takes connections.
+        # One that was killed has left such a file too, with another number.
         status = self._data / "postmaster.pid"
-        return status.exists() and status.read_text().rstrip().endswith("ready")
+        lines = status.read_text().split() if status.exists() else []
+        return self.child is not None and lines[:1] == [str(self.child.pid)] and lines[-1] == "ready"
 
 
 def programs() -> Path:

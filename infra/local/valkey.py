@@ -29,12 +29,13 @@ maxmemory-policy noeviction
 
 @dataclass(slots=True, kw_only=True)
 class LocalValkey:
-    """A Valkey server on a loopback port, its data and log under `folder`.
+    """A Valkey server on a loopback port, its data under `folder`.
 
     Every change is in the append-only file within a second: the log of record is not here.
     """
 
     folder: Path
+    log: Path
     keep_open: tuple[int, ...] = ()
     port: int = field(default=0, init=False)
     child: Child | None = field(default=None, init=False)
@@ -45,7 +46,8 @@ class LocalValkey:
         Raises: LocalStackError with the end of the log.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = free_port()
+        # Kept over a restart, so that clients come back by themselves.
+        self.port = self.port or free_port()
         file = self.folder / "valkey.conf"
         write_private(file, CONFIGURATION.format(port=self.port, folder=self.folder))
         write_private(self.folder / "users.acl", acl(self._passwords))
@@ -53,7 +55,7 @@ class LocalValkey:
             Program(
                 name="Valkey",
                 command=[program(), file],
-                log=self.folder / "log",
+                log=self.log,
                 # Also on the death of the parent: a SIGKILL would lose the last second.
                 death_signal=signal.SIGTERM,
                 keep_open=self.keep_open,

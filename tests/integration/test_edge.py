@@ -62,7 +62,7 @@ def echo(service):
 async def an_edge(folder, upstreams, **more):
     """A client of a running edge."""
     edge = Edge(**{"port": free_port(), "admin_port": free_port(), "upstreams": upstreams, **more})
-    envoy = LocalEnvoy(folder=folder, edge=edge)
+    envoy = LocalEnvoy(folder=folder, log=folder / "envoy.log", edge=edge)
     envoy.start()
     try:
         async with aiohttp.ClientSession() as session:
