@@ -11,22 +11,17 @@ READ_TIMEOUT_S = 4 * BLOCK_S
 
 
 def writer_client(url: str) -> Redis:
-    """Return a client for relays, closed by the caller (`async with`)."""
+    """Return a client for relays, closed by the caller (`async with`). Connects at first use."""
     return _client(url, WRITE_TIMEOUT_S)
 
 
 def reader_client(url: str) -> Redis:
-    """Return a client with one connection, for one reader alone; a read is never cancelled."""
-    return _client(url, READ_TIMEOUT_S, single=True)
+    """Return a client for one reader alone, which never cancels a read. Connects at first use."""
+    return _client(url, READ_TIMEOUT_S)
 
 
-def _client(url: str, timeout_s: float, *, single: bool = False) -> Redis:
+def _client(url: str, timeout_s: float) -> Redis:
     client: Redis = Redis.from_url(
-        url,
-        single_connection_client=single,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
+        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), protocol=2
     )
     return client

@@ -5,22 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from streams.append import RedisStreamWriter
 from streams.codec import read_entry
 from streams.entries import parse_stream_id
 from streams.ledger import LogWentBackError
-from streams.relay import Relay, ShardRelay
-from streams.seal import PostgresLedger
-from tests.streams_builders import SOURCE
 from tests.waiting import until
 
 KEY = "{academics:0}:ev"
-
-
-@pytest.fixture
-def relay(pool, redis):
-    """Makes a relay of shard 0, as every replica has one."""
-    return lambda: ShardRelay(PostgresLedger(pool=pool, shard=0), RedisStreamWriter(redis, source=SOURCE, shard=0))
 
 
 async def stream(redis):
@@ -144,16 +134,12 @@ async def test_the_watermark_says_what_is_closed(redis, writer, relay):
     assert int(watermark[b"t_us"]) > 0
 
 
-async def test_the_running_relay_follows_pokes_and_all_shards_and_stops(pool, redis, writer):
-    stop, running = asyncio.Event(), Relay(source=SOURCE, pool=pool, redis=redis, shards=range(4))
-    task = asyncio.create_task(running.run(stop))
+async def test_the_running_relay_follows_pokes_and_all_shards(redis, writer, relaying):
     for n in range(40):
         await writer.paint(school=uuid4() if n else None)
-    running.poke()
+    relaying.poke()
 
     async def all_there():
         return sum([await redis.xlen(f"{{academics:{shard}}}:ev") for shard in range(4)]) == 40
 
     await until(all_there)
-    stop.set()
-    await asyncio.wait_for(task, 3)

@@ -1,0 +1,287 @@
+"""Keep a copy of another service's events: every event once, in order, its effect and the place in one transaction."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from contracts.problems import UnavailableError
+from infra.postgres import Connection, Pool, connection, transaction
+from infra.telemetry import logger
+from streams import metrics, parking
+from streams.checkpoint import Checkpoint, FencedError, Lease, MovedError, Proof
+from streams.codec import Delivered, UndecodableError, delivered
+from streams.entries import Closed, Entry, Head, Place
+from streams.follow import Follower, Standing
+from streams.log import EventLog, LogRefused
+from streams.parking import Handlers, Limits, handler_of
+from streams.reading import RedisStreamReader
+from streams.redis_client import reader_client
+
+# Empties the service's copy of one shard.
+Reset = Callable[[Connection, int], Awaitable[None]]
+
+LEASE = timedelta(seconds=5)
+KEEP_EVERY_S = 0.25
+ACQUIRE_EVERY_S = 0.3
+TRIES = 3
+RETRY_S = 0.5
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first event of a batch that a handler could not apply."""
+
+    index: int
+    error: Exception
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderedSink:
+    """Applies one shard's entries to the service's database; satisfies streams.follow.Sink."""
+
+    checkpoint: Checkpoint
+    pool: Pool
+    log: EventLog
+    handlers: Handlers
+    reset: Reset
+    proof: Proof | None = None
+    _limits: Limits = field(default_factory=Limits)
+
+    async def standing(self) -> Standing:
+        async with connection(self.pool) as lent:
+            standing = await self.checkpoint.standing(lent)
+            parked = await parking.count(lent, self.checkpoint.key)
+        metrics.PARKED.labels(*self._labels()).set(parked)
+        metrics.CONSUMER_HALTED.labels(*self._labels()).set(standing == "halted")
+        return standing
+
+    async def apply(self, place: Place, entries: Sequence[Entry]) -> None:
+        """Apply all at once; what fails is tried alone, so that its neighbours are not held up by it."""
+        while entries:
+            failure = await self._try(place, entries)
+            if failure is None:
+                self._limits.note_good(len(entries))
+                break
+            if failure.index == 0:
+                await self._alone(place, entries[0])
+            else:
+                await self.apply(place, entries[: failure.index])
+            taken = max(failure.index, 1)
+            place, entries = entries[taken - 1].place, entries[taken:]
+        if entries:
+            metrics.CONSUMER_POS.labels(*self._labels()).set(entries[-1].pos)
+
+    async def _try(self, place: Place, entries: Sequence[Entry]) -> Failure | None:
+        done = 0
+        try:
+            async with transaction(self.pool) as lent:
+                await self.checkpoint.advance(lent, place, entries[-1])
+                events = [_read(entry) for entry in entries]
+                aggregates = {event.agg_id for event in events if event}
+                put_aside = await parking.aside(lent, self.checkpoint.key, entries, aggregates)
+                for entry, event in zip(entries, events, strict=True):
+                    if event and event.agg_id in put_aside.tainted:
+                        await parking.park(lent, self.checkpoint.key, entry, event, "follows")
+                    elif entry.body is not None and entry.pos not in put_aside.dropped:
+                        await self._handle(lent, event or delivered(entry))
+                    done += 1
+        except (UnavailableError, MovedError, FencedError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- a handler may fail in any way, and its event must not stop the rest
+            return Failure(done, error)
+        return None
+
+    async def _handle(self, lent: Connection, event: Delivered) -> None:
+        if handler := handler_of(self.handlers, event.type):
+            await handler(lent, event)
+
+    async def _alone(self, place: Place, entry: Entry) -> None:
+        """Try an event by itself, three times, in the log's own bytes; then put it aside, or halt."""
+        answer = await self.log.read(self.checkpoint.shard, place, upto=entry.pos, limit=1)
+        if isinstance(answer, LogRefused) or not answer.entries:
+            raise MovedError
+        entry = answer.entries[0]
+        for _ in range(TRIES):
+            failure = await self._try(place, [entry])
+            if failure is None:
+                return
+        assert failure is not None  # noqa: S101 -- TRIES is not 0
+        reason = f"{type(failure.error).__name__}: {failure.error}"[:500]
+        log.error("an event was put aside", action="parked", pos=entry.pos, reason=reason, **self._names())
+        if self._limits.is_too_much():
+            await self.halt("too much poison: " + reason)
+            raise MovedError
+        async with transaction(self.pool) as lent:
+            await self.checkpoint.advance(lent, place, entry)
+            await parking.park(lent, self.checkpoint.key, entry, _read(entry), reason)
+        metrics.PARKED.labels(*self._labels()).inc()
+
+    async def start_anew(self, head: Head, reason: str) -> None:
+        metrics.REPAIRS.labels(self.checkpoint.lease.consumer, self.checkpoint.lease.source, reason).inc()
+        log.warning("a copy is made anew", action="repair", reason=reason, **self._names())
+        if reason == "truncated":
+            # What the log no longer keeps cannot be read from it: an operator must load a snapshot.
+            await self.halt("log_truncated")
+            return
+        self.proof = None
+        async with transaction(self.pool) as lent:
+            epoch = await self.checkpoint.start_anew(lent, head.base)
+            await parking.forget(lent, self.checkpoint.key)
+            await self.reset(lent, self.checkpoint.shard)
+        self.checkpoint.epoch = epoch
+
+    async def halt(self, reason: str) -> None:
+        log.critical("a shard is halted", action="consumer_halted", reason=reason, **self._names())
+        self.proof = None
+        async with transaction(self.pool) as lent:
+            await self.checkpoint.halt(lent, reason)
+
+    def prove(self, place: Place, closed: Closed) -> None:
+        self.proof = Proof(pos=place.pos, t=closed.t)
+
+    def note_fill(self, reason: str) -> None:
+        metrics.GAP_FILL.labels(self.checkpoint.lease.consumer, self.checkpoint.lease.source, reason).inc()
+
+    def _labels(self) -> tuple[str, str, str]:
+        consumer, source, shard = self.checkpoint.key
+        return consumer, source, str(shard)
+
+    def _names(self) -> Mapping[str, str]:
+        return dict(zip(("consumer", "source", "shard"), self._labels(), strict=True))
+
+
+def _read(entry: Entry) -> Delivered | None:
+    try:
+        return delivered(entry)
+    except UndecodableError:
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderedConsumer:
+    """Applies a source's events to this service's database, whichever replica holds the lease.
+
+    name: "<service>.<purpose>". owner: this replica's name, the same after a restart.
+    handlers: by event type; a type without one is skipped. reset: empties the copy of one shard, for it is made anew
+    when the source lost its past. proofs: whether the source promises how fresh its stream is.
+    """
+
+    name: str
+    source: str
+    owner: str
+    shards: Sequence[int]
+    pool: Pool
+    redis_url: str
+    log: EventLog
+    handlers: Handlers
+    reset: Reset
+    proofs: bool = True
+    lease: timedelta = LEASE
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set; a transaction that has begun is finished. Outages are waited out."""
+        lease = Lease(
+            consumer=self.name, source=self.source, shards=tuple(self.shards), owner=self.owner, lasts=self.lease
+        )
+        while not stop.is_set():
+            epochs = await self._acquire(lease)
+            if epochs is None:
+                await _is_set_within(stop, ACQUIRE_EVERY_S)
+            else:
+                await self._hold(lease, epochs, stop)
+
+    async def _acquire(self, lease: Lease) -> dict[int, int] | None:
+        try:
+            async with connection(self.pool) as lent:
+                return await lease.acquire(lent)
+        except UnavailableError as error:
+            log.info("the lease is not to be had", action="lease", consumer=self.name, error=repr(error))
+            return None
+
+    async def _hold(self, lease: Lease, epochs: Mapping[int, int], stop: asyncio.Event) -> None:
+        log.info("this replica consumes", action="lease_acquired", consumer=self.name, source=self.source)
+        session = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            sinks = [self._sink(lease, shard, epoch) for shard, epoch in epochs.items()]
+            async with asyncio.TaskGroup() as tasks:
+                for sink in sinks:
+                    redis = await stack.enter_async_context(reader_client(self.redis_url))
+                    reader = RedisStreamReader(redis, source=self.source, shard=sink.checkpoint.shard)
+                    follower = Follower(
+                        shard=sink.checkpoint.shard, reader=reader, log=self.log, sink=sink, proofs=self.proofs
+                    )
+                    tasks.create_task(self._follow(follower, session))
+                tasks.create_task(self._keep(lease, sinks, session))
+                stopping = tasks.create_task(_pass_on(stop, session))
+                await session.wait()
+                stopping.cancel()
+        await self._release(lease, {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks})
+
+    def _sink(self, lease: Lease, shard: int, epoch: int) -> OrderedSink:
+        checkpoint = Checkpoint(lease=lease, shard=shard, epoch=epoch)
+        return OrderedSink(
+            checkpoint=checkpoint, pool=self.pool, log=self.log, handlers=self.handlers, reset=self.reset
+        )
+
+    async def _follow(self, follower: Follower, session: asyncio.Event) -> None:
+        while not session.is_set():
+            try:
+                wait_s = await follower.step()
+            except FencedError:
+                self._lose(session)
+                return
+            except MovedError:
+                wait_s = 0.0
+            except UnavailableError as error:
+                log.warning("waiting", action="consumer_waits", consumer=self.name, error=repr(error))
+                wait_s = RETRY_S * (0.5 + random.random())  # noqa: S311 -- jitter, no secret
+            if wait_s:
+                await _is_set_within(session, wait_s)
+
+    async def _keep(self, lease: Lease, sinks: Sequence[OrderedSink], session: asyncio.Event) -> None:
+        while not await _is_set_within(session, KEEP_EVERY_S):
+            epochs = {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks}
+            proofs = {sink.checkpoint.shard: sink.proof for sink in sinks if sink.proof}
+            try:
+                async with connection(self.pool) as lent:
+                    ages = await lease.keep(lent, epochs, proofs)
+            except UnavailableError:
+                continue
+            except FencedError:
+                if epochs == {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks}:
+                    self._lose(session)
+                continue
+            for shard, age_s in ages.items():
+                metrics.AS_OF_AGE_S.labels(self.name, self.source, str(shard)).set(
+                    float("inf") if age_s is None else age_s
+                )
+
+    def _lose(self, session: asyncio.Event) -> None:
+        metrics.FENCED.labels(self.name, self.source).inc()
+        log.warning("another replica has taken over", action="fenced", consumer=self.name, source=self.source)
+        session.set()
+
+    async def _release(self, lease: Lease, epochs: Mapping[int, int]) -> None:
+        try:
+            async with connection(self.pool) as lent:
+                await lease.release(lent, epochs)
+        except UnavailableError:
+            log.warning("the lease runs out by itself", action="lease", consumer=self.name)
+
+
+async def _pass_on(stop: asyncio.Event, session: asyncio.Event) -> None:
+    await stop.wait()
+    session.set()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

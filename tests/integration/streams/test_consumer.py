@@ -1,0 +1,234 @@
+"""A copy has every event once and in order, whatever became of Redis, the log's door or the other replica."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from prometheus_client import REGISTRY
+
+from streams.consumer import OrderedConsumer
+from tests.integration.streams.conftest import SHARDS
+from tests.streams_builders import SOURCE, RoomPainted
+from tests.streams_running import running
+from tests.waiting import until
+
+EFFECTS = (
+    "CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, shard int, pos bigint, colour text)"
+)
+
+
+class Copy:
+    """A service's copy: one row per event, so that a second effect or another order would show."""
+
+    def __init__(self, pool):
+        self.pool, self.fails = pool, lambda event: False
+
+    async def on_painted(self, connection, event):
+        await connection.execute(
+            "INSERT INTO effect (event_id, shard, pos, colour) VALUES ($1, $2, $3, $4)",
+            event.id,
+            event.shard,
+            event.pos,
+            event.data["colour"],
+        )
+        if self.fails(event):
+            raise ZeroDivisionError
+
+    async def reset(self, connection, shard):
+        await connection.execute("DELETE FROM effect WHERE shard = $1", shard)
+
+    async def ids(self):
+        return [row["event_id"] for row in await self.pool.fetch("SELECT event_id FROM effect ORDER BY id")]
+
+    async def positions(self, shard=0):
+        rows = await self.pool.fetch("SELECT pos FROM effect WHERE shard = $1 ORDER BY id", shard)
+        return [row["pos"] for row in rows]
+
+
+@pytest.fixture
+async def copy(pool):
+    await pool.execute(EFFECTS)
+    return Copy(pool)
+
+
+@pytest.fixture
+def consumer(pool, redis_url, grpc_log, copy):
+    """Makes a replica's consumer."""
+
+    def make(owner="a", **changes):
+        usual = {
+            "name": "attendance.copy",
+            "source": SOURCE,
+            "owner": owner,
+            "shards": range(SHARDS),
+            "pool": pool,
+            "redis_url": redis_url,
+            "log": grpc_log,
+            "handlers": {RoomPainted.type: copy.on_painted},
+            "reset": copy.reset,
+            "lease": timedelta(seconds=2),
+        }
+        return OrderedConsumer(**(usual | changes))
+
+    return make
+
+
+async def as_of(pool, shard=0):
+    return await pool.fetchval("SELECT as_of FROM streams_checkpoint WHERE shard = $1", shard)
+
+
+async def test_events_take_effect_once_and_in_order(pool, writer, relaying, consumer, copy):
+    async with running(consumer()):
+        ids = await writer.paint(30)
+
+        await until(async_equal(copy.ids, ids))
+
+
+def async_equal(ask, wanted):
+    async def holds():
+        return await ask() == wanted
+
+    return holds
+
+
+async def test_a_proved_copy_is_never_older_than_a_second(pool, writer, relaying, consumer):
+    await writer.paint(5)
+    async with running(consumer()):
+        before = await pool.fetchval("SELECT clock_timestamp()")
+
+        async def proved():
+            rows = await pool.fetch("SELECT as_of FROM streams_checkpoint WHERE as_of > $1", before)
+            return len(rows) == SHARDS
+
+        await until(proved, 3)
+
+
+async def test_a_flush_is_survived_without_a_repeat(redis, writer, relaying, consumer, copy):
+    async with running(consumer()):
+        ids = await writer.paint(10)
+        await until(async_equal(copy.ids, ids))
+
+        await redis.flushall()
+        ids += await writer.paint(10)
+
+        await until(async_equal(copy.ids, ids))
+
+
+async def test_what_was_trimmed_is_read_from_the_log(redis, writer, relaying, consumer, copy):
+    ids = await writer.paint(10)
+    await until(async_equal(lambda: redis.xlen("{academics:0}:ev"), 10))
+    await redis.xtrim("{academics:0}:ev", maxlen=0, approximate=False)
+
+    async with running(consumer(proofs=False)):
+        await until(async_equal(copy.ids, ids))
+
+
+async def test_a_trimmed_tail_that_nothing_follows_is_noticed(redis, writer, relaying, consumer, copy):
+    ids = await writer.paint(3)
+    async with running(consumer(proofs=False)):
+        await until(async_equal(copy.ids, ids))
+    ids += await writer.paint(3)
+    relaying.poke()
+    await until(async_equal(lambda: redis.xlen("{academics:0}:ev"), 6))
+    await redis.xtrim("{academics:0}:ev", maxlen=0, approximate=False)
+
+    async with running(consumer(proofs=False)):
+        await until(async_equal(copy.ids, ids))
+
+
+async def test_without_redis_the_copy_follows_the_log_and_stays_fresh(pool, writer, grpc_log, relay, consumer, copy):
+    one = relay()
+    async with running(consumer(redis_url="redis://127.0.0.1:1/0")):
+        ids = await writer.paint(5)
+        await one.turn()
+
+        await until(async_equal(copy.ids, ids))
+
+        first = await until(lambda: as_of(pool))
+        await one.turn()
+        await until(lambda: _newer(pool, first))
+
+
+async def _newer(pool, than):
+    return (await as_of(pool)) > than
+
+
+async def test_only_one_replica_applies_and_the_other_takes_over_at_once(writer, relaying, consumer, copy):
+    async with running(consumer("b")):
+        ids = await writer.paint(5)
+        await until(async_equal(copy.ids, ids))
+        async with running(consumer("a")):
+            ids += await writer.paint(5)
+            await until(async_equal(copy.ids, ids))
+
+    async with running(consumer("a")):
+        ids += await writer.paint(5)
+        await until(async_equal(copy.ids, ids), 1.5)
+
+
+async def test_a_replica_that_lost_its_lease_writes_nothing(pool, writer, relaying, consumer, copy):
+    before = fenced()
+    async with running(consumer("a")):
+        await until(lambda: _owned(pool, "a"))
+        # As if it had slept past its lease: another one has the next epoch.
+        await pool.execute(
+            "UPDATE streams_checkpoint SET epoch = epoch + 1, owner = 'b', lease_until = now() + '1 min'"
+        )
+        await writer.paint()
+
+        await until(lambda: fenced() > before)
+
+    assert await copy.positions() == []
+
+
+def fenced():
+    labels = {"consumer": "attendance.copy", "source": SOURCE}
+    return REGISTRY.get_sample_value("streams_fenced_total", labels) or 0
+
+
+async def _owned(pool, owner):
+    return await pool.fetchval("SELECT count(*) FROM streams_checkpoint WHERE owner = $1", owner) == SHARDS
+
+
+async def test_poison_parks_its_aggregate_in_order_and_nobody_else(pool, writer, relaying, consumer, copy):
+    bad, others = uuid4(), uuid4()
+    copy.fails = lambda event: event.data["colour"] == "poison"
+    async with running(consumer()):
+        await writer.paint(room=bad, colour="poison")
+        await writer.paint(3, room=bad)
+        ids = await writer.paint(20, room=others)
+
+        await until(async_equal(copy.ids, ids))
+
+    parked = await pool.fetch("SELECT pos, agg_id, reason FROM streams_parked ORDER BY pos")
+    assert [(row["pos"], row["agg_id"]) for row in parked] == [(n, bad) for n in (1, 2, 3, 4)]
+
+
+async def test_a_handler_that_is_always_wrong_halts_the_shard_and_drains_nothing(
+    pool, writer, relaying, consumer, copy
+):
+    copy.fails = lambda event: True
+    async with running(consumer()):
+        await writer.paint(40)
+
+        async def halted():
+            return await pool.fetchval("SELECT state = 'halted' FROM streams_checkpoint WHERE shard = 0")
+
+        await until(halted)
+        assert await pool.fetchval("SELECT count(*) FROM streams_parked") == 9
+
+
+async def test_a_log_that_lost_its_past_makes_the_copy_anew(pool, redis, writer, relay, consumer, copy):
+    one = relay()
+    await writer.paint(3)
+    await one.turn()
+    async with running(consumer()):
+        await until(async_equal(copy.positions, [1, 2, 3]))
+    await pool.execute("DELETE FROM streams_log")
+    await pool.execute("UPDATE streams_shard SET last_pos = 0, last_ms = 0, last_hash = base_hash WHERE shard = 0")
+    await redis.flushall()
+    ids = await writer.paint(2)
+    await relay().turn()
+
+    async with running(consumer()):
+        await until(async_equal(copy.ids, ids))
