@@ -23,7 +23,7 @@ class Program:
     """What to run and how it ends.
 
     stop_signal: asks for a clean end. death_signal: sent by the kernel when this process is gone.
-    drop_to: (uid, gid) to run as; only root may ask. environment: None inherits this process's.
+    environment: None inherits this process's.
     keep_open: file descriptors that the program holds for as long as it lives.
     """
 
@@ -32,7 +32,6 @@ class Program:
     log: Path
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    drop_to: tuple[int, int] | None = None
     environment: Mapping[str, str] | None = None
     working_folder: Path | None = None
     keep_open: tuple[int, ...] = ()
@@ -92,16 +91,8 @@ def spawn(program: Program) -> Child:
 
     Call from the main thread: Linux ties the program to the thread that started it.
     """
-    drop_to = "{}:{}".format(*program.drop_to) if program.drop_to else "-"
-    tie: list[str | Path] = [
-        sys.executable,
-        "-I",
-        "-S",
-        LAUNCHER,
-        str(getpid()),
-        str(int(program.death_signal)),
-        drop_to,
-    ]
+    death_signal = str(int(program.death_signal))
+    tie: list[str | Path] = [sys.executable, "-I", "-S", LAUNCHER, str(getpid()), death_signal]
     program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with program.log.open("ab") as log:
         process = subprocess.Popen(

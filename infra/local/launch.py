@@ -1,6 +1,6 @@
 """Become another program that ends when the process which asked for it ends, even by SIGKILL.
 
-Run as a script by `children.spawn`: launch.py PARENT_PID SIGNAL DROP_TO COMMAND...  DROP_TO is "uid:gid" or "-".
+Run as a script by `children.spawn`: launch.py PARENT_PID SIGNAL COMMAND...
 A script of its own, since code between fork and exec of a threaded process may deadlock.
 """
 
@@ -16,13 +16,7 @@ GRACE_S = 10.0
 
 def main(arguments: list[str]) -> None:
     """Tie this process to the life of its parent, then become the command."""
-    parent, death_signal, drop_to, *command = arguments
-    if drop_to != "-":
-        uid, gid = map(int, drop_to.split(":"))
-        os.setgroups([])
-        os.setgid(gid)
-        os.setuid(uid)
-    # After the change of user, which clears the setting.
+    parent, death_signal, *command = arguments
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     else:

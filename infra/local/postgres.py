@@ -28,10 +28,13 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disguise:
-    """How to run PostgreSQL, which refuses to be root: a prefix of its commands, or another user."""
+    """How to run PostgreSQL, which refuses to be root.
+
+    prefix: of its commands. owner: (uid, gid) whose the data must be, None for the current user.
+    """
 
     prefix: tuple[str, ...] = ()
-    drop_to: tuple[int, int] | None = None
+    owner: tuple[int, int] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +76,6 @@ class LocalPostgres:
                 stop_signal=signal.SIGINT,
                 # "Immediate": frees shared memory, which SIGKILL would not.
                 death_signal=signal.SIGQUIT,
-                drop_to=disguise.drop_to,
                 keep_open=self.keep_open,
             )
         )
@@ -103,19 +105,15 @@ class LocalPostgres:
         shutil.rmtree(partial, ignore_errors=True)
         Passwords(self.folder).of("password")
         secret = self.folder / "password"
-        if disguise.drop_to:
-            os.chown(self.folder, *disguise.drop_to)
-            os.chown(secret, *disguise.drop_to)
+        if disguise.owner:
+            os.chown(self.folder, *disguise.owner)
+            os.chown(secret, *disguise.owner)
         options = ["-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C"]
-        user, group = disguise.drop_to or (None, None)
         made = subprocess.run(
             [*disguise.prefix, programs() / "initdb", "-D", partial, *options, "--no-instructions"],
             capture_output=True,
             text=True,
             check=False,
-            user=user,
-            group=group,
-            extra_groups=None if user is None else [],
         )
         if made.returncode:
             raise LocalStackError(f"initdb failed: {made.stderr.strip()}")
@@ -148,19 +146,40 @@ def choose_disguise(folder: Path) -> Disguise:
     """
     if os.getuid() != 0:
         return Disguise()
+    for disguise in (other_name(), other_user(folder)):
+        if disguise is not None and works(disguise):
+            return disguise
+    raise LocalStackError("PostgreSQL refuses to run as root, and neither unshare nor setpriv helps: use another user")
+
+
+def other_name() -> Disguise | None:
+    """Return the disguise of a user namespace, where root has another name and the same files."""
     unshare = shutil.which("unshare")
-    if unshare:
-        # In a namespace of its own the server has another name for the same user, hence the same files.
-        prefix = (unshare, "--user", "--map-user=65534", "--map-group=65534", "--")
-        tried = subprocess.run([*prefix, programs() / "postgres", "--version"], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return Disguise(prefix=prefix)
-    if is_open_to_all(programs()) and is_open_to_all(folder.parent):
-        nobody = pwd.getpwnam("nobody")
-        return Disguise(drop_to=(nobody.pw_uid, nobody.pw_gid))
-    raise LocalStackError(f"PostgreSQL refuses to run as root, and nobody may not enter {folder}: use another user")
+    if unshare is None:
+        return None
+    return Disguise(prefix=(unshare, "--user", "--map-user=65534", "--map-group=65534", "--"))
+
+
+def other_user(folder: Path) -> Disguise | None:
+    """Return the disguise of the user nobody, for containers that forbid user namespaces."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    prefix = [setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--pdeathsig=keep"]
+    if not (is_open_to_all(programs()) and is_open_to_all(folder.parent)):
+        # Below a home that only root may enter, nobody needs root's way past the folders' modes.
+        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return Disguise(prefix=(*prefix, "--"), owner=(nobody.pw_uid, nobody.pw_gid))
+
+
+def works(disguise: Disguise) -> bool:
+    """Return whether the system lets this user put on the disguise."""
+    command = [*disguise.prefix, str(programs() / "postgres"), "--version"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def is_open_to_all(folder: Path) -> bool:
-    """Return whether any user may enter the folder."""
-    return all(place.stat().st_mode & 0o001 for place in (folder.resolve(), *folder.resolve().parents))
+    """Return whether any user may enter the folder, or the part of it that exists."""
+    places = (folder.resolve(), *folder.resolve().parents)
+    return all(place.stat().st_mode & 0o001 for place in places if place.exists())
