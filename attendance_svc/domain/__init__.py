@@ -1,0 +1,1 @@
+"""How attendance is judged. Pure: no I/O, no clock."""

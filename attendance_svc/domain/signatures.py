@@ -1,0 +1,121 @@
+"""What is kept of a judged attempt: the signature, and every step it took."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from attendance_svc.domain.attempts import Attempt, Status
+from contracts.ids import CourseId, SchoolId, SignatureId
+
+Kind = Literal["student", "teacher"]
+ActorType = Literal["student", "teacher", "admin", "beacon", "job"]
+HumanType = Literal["teacher", "admin"]
+Value = str | int | bool | None
+Evidence = Mapping[str, Value]
+PRESENT: frozenset[Status] = frozenset(("ACCEPTED", "LATE"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A judged attempt or a mark. subject_id: the student or teacher whose presence it is about.
+
+    reason: a slug. method: how it was made. version: counts its transitions, from 1. announced: counts its events.
+    superseded_by: the signature that counts instead. judged_by: the human who touched it last. attempt: of a student.
+    digest: 32 bytes; of the proof or the mark, so that an idempotency key cannot serve two.
+    """
+
+    id: SignatureId
+    school_id: SchoolId | None
+    course_id: CourseId | None
+    kind: Kind
+    subject_id: UUID
+    status: Status
+    reason: str
+    method: str
+    t: datetime
+    received_at: datetime
+    rule_version: int
+    version: int = 1
+    announced: int = 0
+    idempotency_key: str | None = None
+    digest: bytes | None = None
+    superseded_by: SignatureId | None = None
+    voided_at: datetime | None = None
+    judged_by: HumanType | None = None
+    judged_at: datetime | None = None
+    attempt: Attempt | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing took its place and nobody took it back."""
+        return self.superseded_by is None and self.voided_at is None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts as presence: at most one per course, kind and subject."""
+        return self.status in PRESENT and self.is_open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who caused a step. id: None for jobs, and for beacons that were not named."""
+
+    type: ActorType
+    id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One step of a signature; never changed. n: from 1. before: None for the first.
+
+    reason: a slug. note: a human's own words. evidence: what the decision rests on. salt: 16 bytes, keeps a digest
+    that travels in an event from being guessed.
+    """
+
+    signature_id: SignatureId
+    n: int
+    before: Status | None
+    after: Status
+    reason: str
+    note: str | None
+    actor: Actor
+    rule_version: int
+    at: datetime
+    evidence: Evidence
+    salt: bytes
+
+    def canonical(self) -> bytes:
+        """Return the text that the digest covers: JSON with sorted keys, no spaces, times in UTC to the microsecond."""
+        fields: dict[str, object] = {
+            "signature_id": str(self.signature_id),
+            "n": self.n,
+            "from": self.before,
+            "to": self.after,
+            "reason": self.reason,
+            "note": self.note,
+            "actor_type": self.actor.type,
+            "actor_id": None if self.actor.id is None else str(self.actor.id),
+            "rule_version": self.rule_version,
+            "at": self.at.isoformat(timespec="microseconds"),
+            "evidence": dict(self.evidence),
+        }
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def digest(self) -> str:
+        """Return 64 hex digits that fit this transition alone."""
+        return hashlib.sha256(self.salt + self.canonical()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A signature before and after one transition. before: None when it is new. says: what the world is told."""
+
+    before: Signature | None
+    after: Signature
+    transition: Transition
+    says: Literal["judged", "voided", "superseded", "nothing"] = "judged"
+    opens_course: bool = False

@@ -1,0 +1,1 @@
+"""Hand-made stand-ins, held to the real ones by tests/contract."""
