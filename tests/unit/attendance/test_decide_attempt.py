@@ -332,12 +332,10 @@ def with_faults(faults):
         for part, changes in known.items():
             parts[part] |= changes
         asked |= attempt
-    plan = a_plan(
-        a_course(**parts["course"]),
-        preferences=Preferences(late_grace=10 * MINUTE, **parts["preferences"]),
-        **parts["plan"],
-    )
-    return some_facts(**({"plan": plan, "proof": ProofFacts(**parts["proof"])} | parts["facts"])), an_attempt(**asked)
+    preferences = Preferences(late_grace=10 * MINUTE, **parts["preferences"])
+    plan = a_plan(a_course(**parts["course"]), preferences=preferences, **parts["plan"])
+    facts = some_facts(plan, proof=ProofFacts(**parts["proof"]))
+    return replace(facts, **parts["facts"]), an_attempt(**asked)
 
 
 @pytest.mark.parametrize("fault", WRONG, ids=lambda fault: fault[0])
