@@ -12,7 +12,8 @@ MAX_DEPTH = 32
 def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     """Return the value that `raw` spells.
 
-    Refuses: anything but UTF-8, duplicate keys, NaN and infinities (1e999 too), lone surrogates, NUL, depth over 32.
+    Refuses: anything but UTF-8, duplicate keys, NaN and infinities (1e999 too), lone surrogates, NUL, lists
+    and objects more than 32 deep.
     Raises: MalformedError("malformed_json").
     """
     try:
@@ -35,15 +36,15 @@ def _no_constant(name: str) -> None:
 
 
 def _check(value: object, depth: int) -> None:
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if not isinstance(value, list):
+        _check_scalar(value)
+        return
     if depth == 0:
         raise ValueError("too deep")
-    if isinstance(value, dict):
-        _check([*value.keys(), *value.values()], depth)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)
-    else:
-        _check_scalar(value)
+    for item in value:
+        _check(item, depth - 1)
 
 
 def _check_scalar(value: object) -> None:
