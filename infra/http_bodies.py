@@ -1,7 +1,5 @@
 """Bases and field types of what REST doors read and write."""
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,15 +10,26 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from contracts.ids import canonical_uuid
 from contracts.problems import MalformedError
+from infra.canon import from_base64url, to_base64url
 
 T = TypeVar("T")
 DIGITS = re.compile(r"[0-9]{1,18}")
+RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
 # Times outside are typing errors, and sums with them may leave what a datetime can hold.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def _canonical(value: object) -> object:
     return canonical_uuid(value) if isinstance(value, str) else value
+
+
+def _rfc_3339(value: object) -> object:
+    # pydantic alone also takes seconds since 1970, a space for the T, and times without seconds.
+    if isinstance(value, str):
+        if not RFC_3339.fullmatch(value):
+            raise ValueError("not an RFC 3339 date and time")
+        return datetime.fromisoformat(value)
+    return value
 
 
 def _in_range(value: datetime) -> datetime:
@@ -39,7 +48,7 @@ def _ascii_digits(value: object) -> object:
 
 Id = Annotated[UUID, BeforeValidator(_canonical)]
 """A UUID in canonical lower case."""
-Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc_3339), AfterValidator(_in_range)]
 """RFC 3339 with an offset, years 2000 to 2099, kept as UTC."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
@@ -94,8 +103,8 @@ def page_after(query: PageQuery) -> UUID | None:
     if query.cursor is None:
         return None
     try:
-        return UUID(bytes=base64.urlsafe_b64decode(query.cursor + "=="))
-    except (ValueError, binascii.Error) as error:
+        return UUID(bytes=from_base64url(query.cursor, size=16))
+    except ValueError as error:
         raise MalformedError("malformed_cursor") from error
 
 
@@ -103,5 +112,5 @@ def page_of(rows: Sequence[T], query: PageQuery, *, id_of: Callable[[T], UUID]) 
     """Return a page of `rows`, which were read with LIMIT `query.limit + 1` in the order of their ids."""
     items = rows[: query.limit]
     more = len(rows) > query.limit
-    cursor = base64.urlsafe_b64encode(id_of(items[-1]).bytes).rstrip(b"=").decode() if more else None
+    cursor = to_base64url(id_of(items[-1]).bytes) if more else None
     return Page(items=items, next_cursor=cursor)
