@@ -14,6 +14,7 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.types import Options
 
 from contracts.ids import canonical_uuid
 from contracts.problems import UnauthenticatedError
@@ -26,7 +27,14 @@ MAX_TOKEN_CHARS = 4096
 KID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # PyJWT ignores these; each asks the verifier to trust something that the token itself names.
 REFUSED_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
-CACHE_COUNT = 10_000
+CLAIM_RULES: Options = {
+    "require": ["exp", "iat", "sub", "jti"],
+    "strict_aud": True,
+    # Times are checked against the Clock, not against PyJWT's own.
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +117,17 @@ class TokenVerifier:
     """Verifies tokens of one kind; remembers verified ones until they expire."""
 
     def __init__(
-        self, kind: TokenKind, keys: KeySource, *, now: Callable[[], datetime], revoked: Revocations | None = None
+        self,
+        kind: TokenKind,
+        keys: KeySource,
+        *,
+        now: Callable[[], datetime],
+        revoked: Revocations | None = None,
+        remembered_count: int = 10_000,
     ) -> None:
         self._kind, self._keys, self._now = kind, keys, now
         self._revoked = revoked or Revocations()
+        self._remembered_count = remembered_count
         self._seen: OrderedDict[bytes, tuple[Caller, str, datetime]] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
@@ -126,7 +141,7 @@ class TokenVerifier:
         if known is None:
             known = await self._verify(token)
             self._seen[digest] = known
-            if len(self._seen) > CACHE_COUNT:
+            if len(self._seen) > self._remembered_count:
                 self._seen.popitem(last=False)
         caller, kid, issued_at = known
         if caller.expires_at + LEEWAY < self._now():
@@ -147,8 +162,7 @@ class TokenVerifier:
                 algorithms=["ES256"],
                 audience=self._kind.audience,
                 issuer=self._kind.issuer,
-                # Times are checked below, against the Clock.
-                options={"require": ["exp", "iat", "sub", "jti"], "verify_exp": False, "verify_iat": False},
+                options=CLAIM_RULES,
             )
             caller, issued_at = to_caller(claims, self._kind)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, KeyError) as error:
@@ -198,6 +212,8 @@ def to_caller(claims: Mapping[str, Any], kind: TokenKind) -> tuple[Caller, datet
         if type_ not in USER_TYPES:
             raise ValueError("unknown user_type")
         school_id = canonical_uuid(claims["school_id"]) if type_ != "dev" else None
+    if not isinstance(claims.get("admin_role"), str | None):
+        raise TypeError("admin_role is a word")
     caller = Caller(
         id=canonical_uuid(claims["sub"]),
         type=type_,
