@@ -1,0 +1,179 @@
+"""An event is the same bytes wherever it is: pending, in the log, in the stream, with the reader."""
+
+import json
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.chain import genesis, seal_after
+from streams.codec import (
+    UndecodableError,
+    attributes_of,
+    body_from,
+    body_of,
+    canonical,
+    delivered,
+    fields_of,
+    read_entry,
+)
+from streams.entries import Damaged, Place, StreamId
+from tests.streams_builders import NINE, SCHOOLS, an_event
+
+BASE = Place(incarnation=UUID(int=7), pos=0, ms=0, hash=genesis("academics", 3, UUID(int=7)))
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def an_entry(body=None, **event):
+    return seal_after(BASE, 3, 1_700_000_000_000, body or body_of(an_event(**event)))
+
+
+def raw(fields):
+    return {name.encode(): value.encode() for name, value in fields.items()}
+
+
+def test_a_stream_entry_carries_each_attribute_and_what_sealing_added():
+    entry = an_entry(school=SCHOOLS[0])
+
+    fields = fields_of(entry)
+
+    assert set(fields) == {
+        *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "partitionkey"),
+        *("aggver", "correlationid", "requestid", "actor", "data"),
+        *("shard", "sequence", "incarnation", "salt", "commit", "prevhash", "hash"),
+    }
+    assert fields["data"] == '{"coats":1,"colour":"blue","note":null}'
+    assert fields["aggver"] == "1"
+    assert all(name.isalnum() and name.islower() for name in fields)
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.text(), values, max_size=5), st.text())
+def test_what_a_reader_rebuilds_is_what_was_stored(data, colour):
+    body = body_of(an_event(colour=colour).model_copy(update={"data": data}))
+
+    assert body_from(attributes_of(body)) == body
+
+
+@given(values)
+def test_canonical_json_says_the_same_and_is_canonical_already(value):
+    text = canonical(value)
+
+    assert json.loads(text) == value
+    assert canonical(json.loads(text)) == text
+
+
+def test_names_are_sorted_as_rfc_8785_wants_it():
+    # Section 3.2.3: by UTF-16 code units, in which the emoji comes before the ligature.
+    names = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\xf6"]
+
+    assert list(json.loads(canonical(dict.fromkeys(names)))) == [
+        "\r",
+        "1",
+        "\x80",
+        "\xf6",
+        "\u20ac",
+        "\U0001f600",
+        "\ufb33",
+    ]
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan"), 2**53, -(2**53), "\ud800", {"a": [0.5]}, {"\udfff": 1}])
+def test_what_has_no_canonical_form_is_refused_when_it_is_written(value):
+    with pytest.raises(ValueError, match=r"."):
+        canonical(value)
+
+
+def test_a_reader_gets_the_entry_that_was_sealed():
+    entry = an_entry()
+
+    assert read_entry(entry.id, raw(fields_of(entry))) == entry
+
+
+def test_an_erased_entry_keeps_its_place_on_the_chain():
+    entry = replace(an_entry(), body=None, salt=None)
+
+    assert read_entry(entry.id, raw(fields_of(entry))) == entry
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": "{}"},
+        {"data": "{"},
+        {"actor": '{"type":"admin"}'},
+        {"type": "academics.room.burnt.v1"},
+        {"extra": "1"},
+        {"sequence": "2"},
+        {"shard": "2"},
+        {"incarnation": str(UUID(int=8))},
+        {"incarnation": "?"},
+        {"salt": "00" * 16},
+        {"commit": "00" * 32},
+        {"prevhash": "00" * 32},
+        {"hash": "zz"},
+    ],
+    ids=str,
+)
+def test_an_entry_that_was_touched_is_damaged(changes):
+    entry = an_entry()
+
+    assert isinstance(read_entry(entry.id, raw(fields_of(entry) | changes)), Damaged)
+
+
+def test_an_entry_under_another_id_or_without_a_field_is_damaged():
+    entry = an_entry()
+    fields = fields_of(entry)
+
+    assert isinstance(read_entry(StreamId(entry.ms + 1, entry.pos), raw(fields)), Damaged)
+    assert isinstance(read_entry(entry.id, {b"\xff": b"\xff"}), Damaged)
+    for name in fields:
+        assert isinstance(read_entry(entry.id, raw({k: v for k, v in fields.items() if k != name})), Damaged)
+
+
+def test_a_handler_gets_the_attributes_as_values():
+    room = UUID(int=9)
+
+    event = delivered(an_entry(room=room, version=4, school=SCHOOLS[0], colour="red"))
+
+    assert (event.agg_id, event.aggver, event.school_id, event.time) == (room, 4, SCHOOLS[0], NINE)
+    assert event.data == {"colour": "red", "coats": 1, "note": None}
+    assert (event.shard, event.pos, event.ms) == (3, 1, 1_700_000_000_000)
+    assert (event.request_id, event.actor) == ("r-1", {"type": "service"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "1"},
+        {"subject": "room"},
+        {"subject": 1},
+        {"aggver": "1"},
+        {"aggver": True},
+        {"time": "today"},
+        {"time": "2025-09-01T09:00:00"},
+        {"data": []},
+        {"actor": "me"},
+        {"partitionkey": "{}"},
+        {"type": None},
+    ],
+    ids=str,
+)
+def test_bytes_that_are_no_event_are_undecodable(changes):
+    body = canonical(json.loads(body_of(an_event())) | changes)
+
+    with pytest.raises(UndecodableError):
+        delivered(an_entry(body=body))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":1}'])
+def test_bytes_that_are_no_object_are_undecodable(body):
+    with pytest.raises(UndecodableError):
+        delivered(an_entry(body=body or b" "))
