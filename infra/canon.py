@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -19,11 +19,12 @@ SIGNATURE_BYTES = 64
 def canonical(tag: str, *fields: str | int) -> bytes:
     """Return the bytes to sign: `tag` and `fields`, joined by single line feeds.
 
-    Each field has at least one character, 0x21 to 0x7E; absent is "-". Raises: ValueError for any other.
+    Each field has at least one character, 0x21 to 0x7E; absent is "-"; numbers have no sign.
+    Raises: ValueError for any other.
     """
     lines = [tag, *map(str, fields)]
-    if not all(map(FIELD.fullmatch, lines)):
-        raise ValueError("a field of canonical text has a character outside 0x21 to 0x7E")
+    if not all(map(FIELD.fullmatch, lines)) or any(isinstance(field, int) and field < 0 for field in fields):
+        raise ValueError("a field of canonical text has a sign or a character outside 0x21 to 0x7E")
     return "\n".join(lines).encode("ascii")
 
 
@@ -76,7 +77,7 @@ def load_public_key(text: str) -> ec.EllipticCurvePublicKey:
             key = serialization.load_pem_public_key(text.encode("ascii"))
         else:
             key = serialization.load_der_public_key(base64.b64decode(text, validate=True))
-    except (TypeError, UnicodeEncodeError) as error:
+    except (TypeError, UnicodeEncodeError, UnsupportedAlgorithm) as error:
         raise ValueError("not a public key") from error
     return require_p256(key)
 
@@ -95,7 +96,10 @@ def to_spki(key: ec.EllipticCurvePublicKey) -> bytes:
 
 def from_spki(der: bytes) -> ec.EllipticCurvePublicKey:
     """Return the P-256 key in `der`. Raises: ValueError."""
-    return require_p256(serialization.load_der_public_key(der))
+    try:
+        return require_p256(serialization.load_der_public_key(der))
+    except UnsupportedAlgorithm as error:
+        raise ValueError("not a public key") from error
 
 
 def kid_of(key: ec.EllipticCurvePublicKey) -> str:
