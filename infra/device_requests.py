@@ -18,7 +18,8 @@ TAG = "att.device-req.v2"
 WINDOW = timedelta(seconds=30)
 NONCE_LIFE = timedelta(seconds=120)
 NONCE_BYTES = 16
-TIMESTAMP = re.compile(r"[1-9][0-9]{0,14}")
+# More digits would be years that a datetime cannot hold.
+TIMESTAMP = re.compile(r"[1-9][0-9]{0,12}")
 KID = re.compile(r"[0-9a-f]{16}")
 HEADERS = ("X-Device-Id", "X-Device-Kid", "X-Device-Timestamp", "X-Device-Nonce", "X-Device-Signature")
 
