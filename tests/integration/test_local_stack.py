@@ -8,22 +8,22 @@ from infra.local.databases import ServiceDatabase, create_database, with_databas
 
 
 @pytest.fixture
-async def academics(postgres):
-    """The URLs of a database of academics as (migrate, app), without tables."""
-    wanted = ServiceDatabase(service="academics", database="a_b", migrate_password="it's", app_password='"x"')
+async def odd(postgres):
+    """The URLs of a service's database as (migrate, app), without tables."""
+    wanted = ServiceDatabase(service="odd", database="a_b", migrate_password="it's", app_password='"x"')
     await create_database(postgres.admin_url, wanted)
     await create_database(postgres.admin_url, wanted)
     yield [
         {"host": "127.0.0.1", "port": postgres.port, "database": "a_b", "user": user, "password": password}
-        for user, password in (("academics_migrate", "it's"), ("academics_app", '"x"'))
+        for user, password in (("odd_migrate", "it's"), ("odd_app", '"x"'))
     ]
     admin = await asyncpg.connect(postgres.admin_url)
     await admin.execute('DROP DATABASE "a_b" WITH (FORCE)')
     await admin.close()
 
 
-async def test_the_app_role_uses_what_migrations_make_and_makes_nothing(academics):
-    migrate, app = [await asyncpg.connect(**how) for how in academics]
+async def test_the_app_role_uses_what_migrations_make_and_makes_nothing(odd):
+    migrate, app = [await asyncpg.connect(**how) for how in odd]
     await migrate.execute("CREATE TABLE thing (id int GENERATED ALWAYS AS IDENTITY, name text)")
 
     await app.execute("INSERT INTO thing (name) VALUES ('a')")
@@ -36,12 +36,12 @@ async def test_the_app_role_uses_what_migrations_make_and_makes_nothing(academic
     await migrate.close()
 
 
-async def test_a_service_cannot_connect_to_another_services_database(postgres, academics):
-    other = ServiceDatabase(service="identity", database="i_b", migrate_password="m", app_password="a")
+async def test_a_service_cannot_connect_to_another_services_database(postgres, odd):
+    other = ServiceDatabase(service="other", database="i_b", migrate_password="m", app_password="a")
     await create_database(postgres.admin_url, other)
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(**{**academics[1], "database": "i_b"})
+        await asyncpg.connect(**{**odd[1], "database": "i_b"})
 
     admin = await asyncpg.connect(postgres.admin_url)
     await admin.execute('DROP DATABASE "i_b" WITH (FORCE)')

@@ -15,9 +15,11 @@ import psutil
 import pytest
 import redis.asyncio
 
+from infra.envoy.routes import SERVICES
 from infra.local.children import LocalStackError
 from infra.local.services import Services
 from infra.local.stack import Stack
+from infra.settings import ServiceSettings, load
 from tests.waiting import until
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -80,7 +82,8 @@ async def test_data_passwords_and_keys_survive_a_restart(tmp_path):
         assert await ask(again["ACADEMICS_DATABASE_URL"], "SELECT number FROM thing") == 7
         assert await ask(again["ACADEMICS_DATABASE_URL"], "SHOW fsync") == "on"
         assert key_of(again) == key
-    assert not [child for child in psutil.Process().children() if child.name() in {"postgres", "valkey-server"}]
+    assert not stack.postgres.child.is_running()
+    assert not stack.valkey.child.is_running()
 
 
 @pytest.mark.slow
@@ -141,6 +144,18 @@ async def test_secrets_are_read_by_their_owner_alone(tmp_path):
         assert {stat.S_IMODE(file.stat().st_mode) for file in secret} == {0o600}
         assert len(secret) > 20
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+
+@pytest.mark.slow
+async def test_every_service_finds_all_its_settings(tmp_path):
+    async with Stack(folder=tmp_path) as stack:
+        for service in SERVICES:
+            settings = load(ServiceSettings, f"{service.upper()}_", stack.variables(service))
+
+            assert settings.public_origin == stack.place.origin
+            assert settings.academics_grpc == f"127.0.0.1:{stack.place.doors['academics'].grpc}"
+            assert settings.tls_cert_file.is_file()
+            assert settings.migrate_database_url is not None
 
 
 @pytest.mark.slow
