@@ -19,6 +19,7 @@ from streams.log import EventLog, LogRefused
 from streams.parking import Handlers, Limits, handler_of
 from streams.reading import RedisStreamReader
 from streams.redis_client import reader_client
+from streams.waiting import is_set_within
 
 # Empties the service's copy of one shard.
 Reset = Callable[[Connection, int], Awaitable[None]]
@@ -191,7 +192,7 @@ class OrderedConsumer:
         while not stop.is_set():
             epochs = await self._acquire(lease)
             if epochs is None:
-                await _is_set_within(stop, ACQUIRE_EVERY_S)
+                await is_set_within(stop, ACQUIRE_EVERY_S)
             else:
                 await self._hold(lease, epochs, stop)
 
@@ -241,10 +242,10 @@ class OrderedConsumer:
                 log.warning("waiting", action="consumer_waits", consumer=self.name, error=repr(error))
                 wait_s = RETRY_S * (0.5 + random.random())  # noqa: S311 -- jitter, no secret
             if wait_s:
-                await _is_set_within(session, wait_s)
+                await is_set_within(session, wait_s)
 
     async def _keep(self, lease: Lease, sinks: Sequence[OrderedSink], session: asyncio.Event) -> None:
-        while not await _is_set_within(session, KEEP_EVERY_S):
+        while not await is_set_within(session, KEEP_EVERY_S):
             epochs = {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks}
             proofs = {sink.checkpoint.shard: sink.proof for sink in sinks if sink.proof}
             try:
@@ -277,11 +278,3 @@ class OrderedConsumer:
 async def _pass_on(stop: asyncio.Event, session: asyncio.Event) -> None:
     await stop.wait()
     session.set()
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -56,8 +56,14 @@ class RedisStreamReader:
 
 
 def _entries(answer: object) -> tuple[Entry | Damaged, ...]:
-    streams = cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], answer or [])
-    return tuple(read_entry(parse_stream_id(id_.decode()), fields) for _, entries in streams for id_, fields in entries)
+    streams = cast(list[tuple[bytes, object]], answer or [])
+    return tuple(entry for _, entries in streams for entry in entries_in(entries))
+
+
+def entries_in(answer: object) -> tuple[Entry | Damaged, ...]:
+    """Return the entries of one stream, as XRANGE and XREVRANGE answer them."""
+    entries = cast(list[tuple[bytes, dict[bytes, bytes]]], answer or [])
+    return tuple(read_entry(parse_stream_id(id_.decode()), fields) for id_, fields in entries)
 
 
 def _last(info: dict[str, bytes] | ResponseError) -> StreamId:

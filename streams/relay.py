@@ -16,6 +16,7 @@ from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError
 from streams.reconcile import Halt, Resume, StartOver, reconcile
 from streams.seal import KEPT_IN_STREAM, PostgresLedger
+from streams.waiting import is_set_within
 
 SEAL_LIMIT = 500
 APPEND_LIMIT = 200
@@ -197,7 +198,7 @@ class _Pacer:
             wait_s = await self._turn()
             # Whoever pokes has written something; that helps nothing while something else is wrong.
             wake = self.woken if wait_s < LONGEST_S else stop
-            if wait_s == 0.0 or await _is_set_within(wake, max(wait_s, pause_s)):
+            if wait_s == 0.0 or await is_set_within(wake, max(wait_s, pause_s)):
                 pause_s = SHORTEST_S
             else:
                 pause_s = min(2 * pause_s, self.longest_s)
@@ -228,11 +229,3 @@ class _Pacer:
 
     def _say(self, action: str, error: Exception) -> None:
         log.warning("a shard waits", action=action, error=repr(error), **self._labels())
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

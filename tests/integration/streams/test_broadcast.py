@@ -1,0 +1,88 @@
+"""Every process hears everything, in order, from as far back as it asked for."""
+
+from datetime import timedelta
+
+import pytest
+
+from streams.broadcast import BroadcastConsumer
+from tests.integration.streams.conftest import SHARDS
+from tests.streams_builders import SOURCE, RoomPainted
+from tests.streams_running import running
+from tests.waiting import until
+
+
+class Ears:
+    """What one process heard."""
+
+    def __init__(self):
+        self.heard = []
+
+    async def on_painted(self, event):
+        self.heard.append(event.id)
+
+    async def reset(self, shard):
+        self.heard.clear()
+
+
+@pytest.fixture
+def listen(redis_url, grpc_log):
+    """Makes a process's consumer."""
+
+    def make(ears, **changes):
+        usual = {"name": "attendance.sessions", "source": SOURCE, "shards": range(SHARDS), "redis_url": redis_url}
+        listeners = {"listeners": {RoomPainted.type: ears.on_painted}, "reset": ears.reset, "log": grpc_log}
+        return BroadcastConsumer(**(usual | listeners | changes))
+
+    return make
+
+
+async def test_every_process_hears_everything(writer, relaying, listen):
+    one, other = Ears(), Ears()
+    async with running(listen(one, since=timedelta(hours=1))), running(listen(other, since=timedelta(hours=1))):
+        ids = await writer.paint(5)
+
+        await until(lambda: one.heard == ids and other.heard == ids)
+
+
+async def test_a_process_starts_with_the_recent_past(pool, writer, relay, listen):
+    await writer.paint(3)
+    await relay().turn()
+    await pool.execute("UPDATE streams_log SET sealed_ms = sealed_ms - 7200000")
+    ids = await writer.paint(3)
+    await relay().turn()
+    ears = Ears()
+
+    async with running(listen(ears, since=timedelta(hours=1))):
+        await until(lambda: ears.heard == ids)
+
+
+async def test_a_process_may_start_with_what_is_new(pool, writer, relaying, listen):
+    await writer.paint(3)
+    await until(lambda: pool.fetchval("SELECT last_pos = 3 FROM streams_shard WHERE shard = 0"))
+    ears = Ears()
+    consumer = listen(ears)
+
+    async with running(consumer):
+        await until(lambda: consumer.as_of)
+        ids = await writer.paint(2)
+
+        await until(lambda: ears.heard == ids)
+
+
+async def test_a_flush_and_a_listener_that_fails_hold_nobody_up(redis, writer, relaying, listen):
+    ears = Ears()
+
+    async def moody(event):
+        if event.data["colour"] == "poison":
+            raise ValueError
+        await ears.on_painted(event)
+
+    async with running(listen(ears, listeners={RoomPainted.type: moody})) as _:
+        await redis.flushall()
+        consumer_ids = await writer.paint(2)
+        await writer.paint(colour="poison")
+        consumer_ids += await writer.paint(2)
+
+        await until(lambda: ears.heard[-2:] == consumer_ids[-2:])
+
+    assert ears.heard == consumer_ids[-len(ears.heard) :]
