@@ -32,9 +32,9 @@ TABLE: tuple[tuple[type[ProblemError], HTTPStatus, grpc.StatusCode], ...] = (
     (ConflictError, HTTPStatus.CONFLICT, Code.FAILED_PRECONDITION),
     (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED, Code.ABORTED),
     (PreconditionRequiredError, HTTPStatus.PRECONDITION_REQUIRED, Code.INVALID_ARGUMENT),
+    (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS, Code.RESOURCE_EXHAUSTED),
     (PayloadTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Code.RESOURCE_EXHAUSTED),
     (UnsupportedMediaError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_ARGUMENT),
-    (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS, Code.RESOURCE_EXHAUSTED),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, Code.UNAVAILABLE),
     (DeadlineError, HTTPStatus.GATEWAY_TIMEOUT, Code.DEADLINE_EXCEEDED),
 )
