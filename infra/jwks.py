@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -23,16 +23,18 @@ log = logger(__name__)
 class RemoteKeys:
     """Satisfies tokens.KeySource from a JWKS document. Keeps the last good one when its issuer is away."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._url, self._monotonic = url, monotonic
         self._keys: dict[str, ec.EllipticCurvePublicKey] | None = None
         self._loaded_at_s = self._tried_at_s = float("-inf")
         self._loading = asyncio.Lock()
 
     async def find(self, kid: str) -> ec.EllipticCurvePublicKey | None:
         known = self._keys is not None and kid in self._keys
-        age_s = time.monotonic() - self._loaded_at_s
-        if self._keys is None or age_s > (REFRESH_S if known else UNKNOWN_KEY_REFRESH_S):
+        age_s = self._monotonic() - self._loaded_at_s
+        is_old = age_s > (REFRESH_S if known else UNKNOWN_KEY_REFRESH_S)
+        # One caller waits for an issuer that hangs; who knows the key goes on.
+        if self._keys is None or (is_old and not (known and self._loading.locked())):
             await self._refresh()
         if self._keys is None:
             raise UnavailableError("keys_unavailable")
@@ -47,13 +49,13 @@ class RemoteKeys:
     async def _refresh(self) -> None:
         async with self._loading:
             # While no keys are known every caller would wait for one fetch each; once a second is enough.
-            if time.monotonic() - self._tried_at_s < (1 if self._keys is None else UNKNOWN_KEY_REFRESH_S):
+            if self._monotonic() - self._tried_at_s < (1 if self._keys is None else UNKNOWN_KEY_REFRESH_S):
                 return
-            self._tried_at_s = time.monotonic()
+            self._tried_at_s = self._monotonic()
             try:
                 self._keys = keys_of(await self._fetch())
-                self._loaded_at_s = time.monotonic()
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+                self._loaded_at_s = self._monotonic()
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 log.warning("keys could not be loaded", action="jwks", url=self._url, error=type(error).__name__)
 
     async def _fetch(self) -> Any:  # noqa: ANN401 -- any JSON value
@@ -73,12 +75,17 @@ class LocalKeys:
         return self._keys.get(kid)
 
 
-def keys_of(document: Mapping[str, Any]) -> dict[str, ec.EllipticCurvePublicKey]:
-    """Return the P-256 keys of a JWKS document by kid. Raises: ValueError, KeyError."""
+def keys_of(document: Any) -> dict[str, ec.EllipticCurvePublicKey]:  # noqa: ANN401 -- any JSON value
+    """Return the P-256 keys of a JWKS document by kid. Raises: ValueError when it has none, or one is malformed."""
     found: dict[str, ec.EllipticCurvePublicKey] = {}
-    for jwk in document["keys"]:
-        if jwk.get("kty") == "EC" and jwk.get("crv") == "P-256":
-            key = jwt.PyJWK(jwk, "ES256").key
-            if isinstance(key, ec.EllipticCurvePublicKey):
-                found[jwk["kid"]] = key
+    try:
+        for jwk in document["keys"]:
+            if (jwk["kty"], jwk.get("crv")) == ("EC", "P-256"):
+                key = jwt.PyJWK(jwk, "ES256").key
+                if isinstance(key, ec.EllipticCurvePublicKey):
+                    found[str(jwk["kid"])] = key
+    except (jwt.PyJWTError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError("not a JWKS document") from error
+    if not found:
+        raise ValueError("no keys")
     return found
