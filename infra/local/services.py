@@ -81,7 +81,7 @@ class Services:
                 name=f"{name}_svc {command}",
                 command=[sys.executable, "-m", f"{name}_svc", command],
                 log=self.stack.log_file(name),
-                environment=self.stack.variables(name),
+                environment={**self.stack.given, **self.stack.variables(name)},
                 working_folder=self.root,
                 keep_open=self.stack.keep_open,
             )

@@ -65,8 +65,10 @@ class Stack:
         await self._leaving.aclose()
 
     def variables(self, service: Service) -> dict[str, str]:
-        """Return the whole environment of a service's process."""
-        return self.place.variables(service) | self._databases(service) | {k: v for k, v in self.given.items() if v}
+        """Return the variables of a service; those that the user has set stay as they are."""
+        prefix = f"{service.upper()}_"
+        given = {name: value for name, value in self.given.items() if name.startswith(prefix) and value}
+        return self.place.variables(service) | self._databases(service) | given
 
     def log_file(self, name: str) -> Path:
         """Return where the program of this name writes what it says."""

@@ -130,7 +130,8 @@ async def test_what_the_user_has_set_wins(tmp_path, postgres, valkey):
         found = stack.variables("beacon")
 
         assert stack.postgres is stack.valkey is None
-        assert given.items() <= found.items()
+        assert {name: value for name, value in given.items() if name.startswith("BEACON_")}.items() <= found.items()
+        assert all(name.startswith("BEACON_") for name in found)
         assert "BEACON_MIGRATE_DATABASE_URL" not in found
         assert stack.variables("identity")["IDENTITY_BEACON_JWKS_URL"] == "http://127.0.0.1:12345/beacon/jwks.json"
 
