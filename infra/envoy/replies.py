@@ -24,11 +24,13 @@ CODE_BY_STATUS: dict[int, str] = {
     503: "upstream_down",
     504: "deadline_exceeded",
 }
-CHALLENGE: dict[int, tuple[str, str]] = {
+HEADER_BY_STATUS: dict[int, tuple[str, str]] = {
     401: ("www-authenticate", 'Bearer error="invalid_token"'),
     429: ("retry-after", "1"),
     503: ("retry-after", "1"),
 }
+# Who sent no token has made no error. Source: RFC 6750 section 3.1.
+HEADER_BY_CODE: dict[str, tuple[str, str]] = {"token_missing": ("www-authenticate", "Bearer")}
 # The token filter says 403 for a wrong audience, which is a token that is not valid here.
 STATUS_INSTEAD: dict[int, int] = {403: 401}
 
@@ -47,9 +49,9 @@ def local_replies() -> Json:
 def reply(when: Json, status: int, code: str) -> Json:
     """Return a mapper that answers `status` and `code` when `when` holds."""
     mapper: dict[str, Json] = {"filter": when, "status_code": status, "body_format_override": body(code)}
-    if status in CHALLENGE:
-        name, value = CHALLENGE[status]
-        header: Json = {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    said = HEADER_BY_CODE.get(code) or HEADER_BY_STATUS.get(status)
+    if said:
+        header: Json = {"header": {"key": said[0], "value": said[1]}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         mapper["headers_to_add"] = [header]
     return mapper
 
@@ -59,7 +61,7 @@ def body(code: str) -> Json:
     return {
         "content_type": "application/problem+json",
         "json_format": {
-            "type": "about:blank",
+            "type": f"urn:rollcall:problem:{code}",
             "title": TITLES[code],
             "status": "%RESPONSE_CODE%",
             "code": code,
