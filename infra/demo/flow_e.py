@@ -1,0 +1,112 @@
+"""Flow E: services are killed while students sign; nothing is lost, nothing doubled, nobody refused for it."""
+
+import asyncio
+from collections.abc import Sequence
+from signal import SIGKILL
+from typing import Any
+
+from infra.demo.school import Person
+from infra.demo.world import Scene, World, ask_symbols, judged, last_result, tap, torch, until, words
+
+FLOW = "E outage"
+RUSH = ("rush 1", "rush 2", "rush 3")
+
+
+async def plan(world: World) -> None:
+    """Plan what the flow needs."""
+    for name in (*RUSH, "outage"):
+        world.courses[name] = await world.day.plan(name)
+
+
+async def rush(world: World) -> object:
+    """A class signs three courses; attendance is killed in the middle and started again."""
+    students = world.day.students[:-1]
+    beacon = world.day.beacons["main"]
+    symbols = await _all_symbols(world, students)
+    results: list[dict[str, Any]] = []
+    for number, blinked in enumerate(symbols):
+        if number == len(symbols) // 3:
+            world.stage.services.kill("attendance", SIGKILL)
+        if number == len(symbols) * 2 // 3:
+            world.stage.services.start("attendance")
+        beacon.read(blinked)
+        results.append(last_result(world, await beacon.push(world.stage.doors)))
+    world.kept["rush"] = results
+    return "none refused" if all(r["status"] != "rejected" for r in results) else "some rejected"
+
+
+async def _all_symbols(world: World, students: Sequence[Person]) -> list[str]:
+    asks = (ask_symbols(world, student, course) for course in RUSH for student in students)
+    return list(await asyncio.gather(*asks))
+
+
+async def all_there(world: World) -> object:
+    """Afterwards every student of the class has signed each course, once."""
+    await world.stage.services.wait_until_ready("attendance")
+    expected = len(world.day.students) - 1
+    wanted = " ".join([f"{expected}/{expected}"] * len(RUSH))
+
+    async def look() -> str:
+        sheets = [
+            (await world.day.teacher.doors.get(f"/signatures/sheet?course_id={world.courses[name]}")).expect(200)
+            for name in RUSH
+        ]
+        return " ".join(f"{sheet['accepted']}/{sheet['expected']}" for sheet in sheets)
+
+    return "everybody, once" if await until(look, wanted) == wanted else await look()
+
+
+async def academics_away(world: World) -> object:
+    """A student signs while academics is down."""
+    world.stage.services.kill("academics", SIGKILL)
+    result = await torch(world, world.day.students[8], "outage")
+    world.kept["undecided"] = result["signature_id"]
+    return words(result)
+
+
+async def stranger_meanwhile(world: World) -> object:
+    """Somebody who is not in the course signs meanwhile: not refused either, nobody can know."""
+    result = await torch(world, world.day.students[-1], "outage")
+    world.kept["stranger"] = result["signature_id"]
+    return words(result)
+
+
+async def academics_back(world: World) -> object:
+    """Academics comes back."""
+    world.stage.services.start("academics")
+    await world.stage.services.wait_until_ready("academics")
+    return await _final(world, world.day.students[8], "undecided", "ACCEPTED on_time")
+
+
+async def stranger_known(world: World) -> object:
+    """Now it is known who is in the course."""
+    return await _final(world, world.day.students[-1], "stranger", "REFUSED not_enrolled")
+
+
+async def _final(world: World, student: Person, name: str, wanted: str) -> str:
+    async def look() -> str:
+        return judged(await student.doors.get(f"/signatures/{world.kept[name]}"))
+
+    seen = await until(look, wanted)
+    world.acknowledged[world.kept[name]] = seen.split()[0]
+    return seen
+
+
+async def identity_away(world: World) -> object:
+    """Identity is killed: who has a token still signs, for a phone that was seen a moment ago."""
+    world.stage.services.kill("identity", SIGKILL)
+    heard = await tap(world, world.day.students[5], "outage")
+    world.stage.services.start("identity")
+    await world.stage.services.wait_until_ready("identity")
+    return judged(heard)
+
+
+SCENES = [
+    Scene(FLOW, "36 proofs while attendance is killed and started again", "none refused", rush),
+    Scene(FLOW, "afterwards the class has signed", "everybody, once", all_there),
+    Scene(FLOW, "a student signs while academics is away", "PENDING awaiting_validation", academics_away),
+    Scene(FLOW, "a stranger signs meanwhile", "PENDING awaiting_validation", stranger_meanwhile),
+    Scene(FLOW, "academics is back: the student", "ACCEPTED on_time", academics_back),
+    Scene(FLOW, "academics is back: the stranger", "REFUSED not_enrolled", stranger_known),
+    Scene(FLOW, "identity is away, the phone was seen before", "ACCEPTED on_time", identity_away),
+]
