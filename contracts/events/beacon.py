@@ -24,6 +24,12 @@ class BeaconProvisioned(BeaconState):
     type: ClassVar[str] = "beacon.beacon.provisioned.v1"
 
 
+class BeaconUpdated(BeaconState):
+    """Said when a beacon's settings or its shared secret changed."""
+
+    type: ClassVar[str] = "beacon.beacon.updated.v1"
+
+
 class BeaconAssigned(BeaconState):
     """Said when a beacon was put into a room."""
 

@@ -1,0 +1,1 @@
+"""What beacon can be asked to do: one function per intent."""

@@ -1,0 +1,1 @@
+"""REST door of beacon_svc: parse, call one command, answer."""

@@ -1,0 +1,1 @@
+"""Alembic revisions of beacon_svc's database; each body is plain SQL."""

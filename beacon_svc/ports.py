@@ -1,0 +1,233 @@
+"""What beacon_svc needs from the outside, in its own words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+from beacon_svc.domain.beacons import Beacon, BeaconKey, Stay
+from beacon_svc.domain.claims import Claim
+from beacon_svc.domain.clock_model import Anchor
+from beacon_svc.domain.proofs import AlertKind, FlashCode
+from contracts.events.beacon import BeaconState
+from contracts.events.envelope import Cause
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
+
+ProofState = Literal["accepted", "held", "rejected"]
+
+
+class BeaconRegistry(Protocol):
+    """The beacons, inside the caller's transaction."""
+
+    async def get(self, beacon_id: BeaconId, *, within: SchoolId | None) -> Beacon:
+        """Return the beacon, locked against other changes. within: the caller's school, None for any.
+
+        Raises: NotFoundError("not_found"), the same for an unknown beacon and one of another school.
+        """
+        ...
+
+    async def add(self, beacon: Beacon, *, totp_key: bytes, announce: BeaconState, cause: Cause) -> bool:
+        """Keep a new beacon with its news; False when its id is known already.
+
+        Raises: ConflictError("serial_taken" | "key_taken").
+        """
+        ...
+
+    async def save(self, beacon: Beacon, *, announce: BeaconState, cause: Cause) -> None:
+        """Keep the changed beacon, its keys and its news; `version` is one higher than what `get` returned.
+
+        Raises: ConflictError("key_taken").
+        """
+        ...
+
+    async def move(self, beacon_id: BeaconId, classroom_id: ClassroomId | None, *, at: datetime) -> None:
+        """End the beacon's stay where it is, and begin one in `classroom_id` unless that is None."""
+        ...
+
+    async def set_totp_key(self, beacon_id: BeaconId, key: bytes) -> None:
+        """Replace the shared secret."""
+        ...
+
+    async def get_totp_key(self, beacon_id: BeaconId) -> bytes:
+        """Return the shared secret (20 to 64 bytes)."""
+        ...
+
+
+# Opens the registry in a transaction: leaving commits, an exception rolls everything back.
+OpenRegistry = Callable[[], AbstractAsyncContextManager[BeaconRegistry]]
+
+
+class BeaconLogins(Protocol):
+    """Who may log in, and who did, inside the caller's transaction."""
+
+    async def find(self, beacon_id: BeaconId) -> Beacon | None:
+        """Return the beacon, retired or not."""
+        ...
+
+    async def count_since(self, beacon_id: BeaconId, since: datetime) -> int:
+        """Return how often it logged in since then."""
+        ...
+
+    async def keep_nonce(self, beacon_id: BeaconId, nonce: bytes, *, now: datetime, life: timedelta) -> bool:
+        """Record the nonce; False when it was used before. Of equal ones exactly one wins."""
+        ...
+
+    async def add_anchor(self, beacon_id: BeaconId, anchor: Anchor) -> None:
+        """Keep what the beacon's clocks showed."""
+        ...
+
+    async def alert(self, kind: AlertKind, beacon: Beacon, *, cause: Cause) -> None:
+        """Announce that a human should look at the beacon."""
+        ...
+
+
+class StudentDevices(Protocol):
+    """Whose device is whose (identity_svc)."""
+
+    async def find_key(self, student_id: StudentId, device_id: UUID, *, kid: str) -> bytes | None:
+        """Return the public key (SPKI, DER) of that student's device, None when it is not theirs.
+
+        kid: the key that the request names. Raises: UnavailableError("identity_down").
+        """
+        ...
+
+
+class FlashCodes(Protocol):
+    """The issued codes, inside the caller's transaction."""
+
+    async def lock_student(self, student_id: StudentId) -> None:
+        """Let the student's other requests wait for this transaction."""
+        ...
+
+    async def count_since(self, student_id: StudentId, since: datetime) -> int:
+        """Return how many codes the student was given since then."""
+        ...
+
+    async def supersede(self, student_id: StudentId, *, at: datetime) -> None:
+        """End the life of the student's codes now; what a beacon read before still counts."""
+        ...
+
+    async def add(self, code: FlashCode, *, free_at: datetime) -> bool:
+        """Keep the code; False when its number is in use or in quarantine (until its `free_at`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFacts:
+    """What the book knows about a batch of one key's proofs. All rows are locked.
+
+    by_seq: stored proofs of the batch and of their predecessors. codes: by number. anchors: around each reading.
+    """
+
+    beacon: Beacon
+    key: BeaconKey
+    totp_key: bytes | None
+    by_seq: Mapping[int, "StoredProof"]
+    codes: Mapping[int, Sequence[FlashCode]]
+    anchors: Sequence[Anchor]
+    latest_anchor: Anchor | None
+    stays: Sequence[Stay]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a proof. reason: attendance's once it is accepted."""
+
+    state: ProofState
+    reason: str
+    signature_id: UUID | None = None
+    signature_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProof:
+    """A proof as it was kept. message: what the beacon signed. sha256: of it, base64url.
+
+    The fields from proved_at to acting_school_id are frozen; what is not known (yet) is None.
+    """
+
+    id: UUID
+    school_id: SchoolId
+    beacon_id: BeaconId
+    kid: str
+    seq: int
+    message: bytes
+    sha256: str
+    signature: str
+    received_at: datetime
+    proved_at: datetime
+    uncertainty: timedelta | None
+    classroom_id: ClassroomId | None
+    code_id: UUID | None
+    course_id: CourseId | None
+    student_id: StudentId | None
+    acting_school_id: SchoolId | None
+    flags: tuple[str, ...]
+    outcome: Outcome
+    try_at: datetime | None
+    try_count: int
+    version: int
+
+
+class ProofBook(Protocol):
+    """The proofs of one key at a time, inside the caller's transaction."""
+
+    async def gather(self, beacon_id: BeaconId, kid: str, *, claims: Sequence[Claim], since: datetime) -> ProofFacts:
+        """Lock the key and the codes, and return what is known. since: of the oldest codes that still count.
+
+        Raises: NotFoundError("not_found") when the beacon has no such key.
+        """
+        ...
+
+    async def find_successor(self, proof: StoredProof) -> StoredProof | None:
+        """Return the next proof of the same key when it is held for want of `proof`."""
+        ...
+
+    async def redeem(self, code: FlashCode, *, proof_id: UUID, room: ClassroomId) -> None:
+        """Mark the code as used by that proof in that room, unless one has used it."""
+        ...
+
+    async def keep(self, proof: StoredProof, *, alerts: Sequence[AlertKind], cause: Cause) -> None:
+        """Keep a new proof, or a held one judged again (`version` higher), with its news."""
+        ...
+
+    async def acknowledge(self, beacon_id: BeaconId, kid: str) -> int:
+        """Move the acknowledged sequence number as far as proofs are stored or given up, and return it."""
+        ...
+
+    async def settle(self, proof_id: UUID, outcome: Outcome, *, try_at: datetime | None) -> None:
+        """Keep what attendance said about a held proof; one that is not held any more stays as it is."""
+        ...
+
+
+OpenProofBook = Callable[[], AbstractAsyncContextManager[ProofBook]]
+
+
+@dataclass(frozen=True, slots=True)
+class NotHandedIn:
+    """Attendance did not take a proof. code: the problem. is_final: it never will."""
+
+    code: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedIn:
+    """What attendance decided. status, reason: its own words."""
+
+    signature_id: UUID
+    status: str
+    reason: str
+
+
+class AttendanceDesk(Protocol):
+    """Where verified proofs are handed in (attendance_svc, over gRPC)."""
+
+    async def hand_in(self, proofs: Sequence[StoredProof]) -> list[HandedIn | NotHandedIn]:
+        """Return what became of each, in order. Safe to repeat: a proof's id names it.
+
+        An outage is an answer (`NotHandedIn`), never raised.
+        """
+        ...

@@ -1,0 +1,205 @@
+"""Making beacons known, placing them, renewing their keys, retiring them."""
+
+import base64
+import json
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from infra.demo.devices import new_key, public_pem
+
+
+def a_body(service, **changes):
+    return {
+        "school_id": str(service.school_id),
+        "serial": "RC-0001",
+        "public_key": public_pem(new_key()),
+        "totp_required": False,
+    } | changes
+
+
+async def made(service, **changes):
+    return (await service.dev.post("/dev/beacons", a_body(service, **changes))).expect(201)
+
+
+async def test_a_beacon_is_made_known_and_its_secret_shown_once(service):
+    heard = await service.dev.post("/dev/beacons", a_body(service, nfc_profile="totp-v1"))
+
+    body = heard.expect(201)
+    assert heard.headers["Location"] == f"/dev/beacons/{body['id']}"
+    assert heard.headers["ETag"] == '"1"'
+    assert len(base64.b32decode(body["totp_key"] + "====")) == 32
+    shown = (await service.dev.get(f"/dev/beacons/{body['id']}")).expect(200)
+    assert shown == {name: value for name, value in body.items() if name != "totp_key"}
+    [(type_, version, raw)] = await service.events()
+    assert (type_, version) == ("beacon.beacon.provisioned.v1", 1)
+    assert body["totp_key"] not in raw.decode()
+
+
+async def test_the_secret_is_kept_sealed(service):
+    body = await made(service)
+
+    [sealed] = [row["totp_key_sealed"] for row in await service.pool.fetch("SELECT totp_key_sealed FROM beacon")]
+    assert base64.b32decode(body["totp_key"] + "====") not in sealed
+
+
+async def test_a_repeat_with_the_same_key_answers_the_same_and_makes_nothing(service):
+    dev, body, headers = service.dev, a_body(service), {"Idempotency-Key": "one"}
+
+    first = (await dev.call("POST", "/dev/beacons", body, headers=headers)).expect(201)
+    second = (await dev.call("POST", "/dev/beacons", body, headers=headers)).expect(201)
+    other = await dev.call("POST", "/dev/beacons", body | {"serial": "RC-0002"}, headers=headers)
+
+    assert first == second
+    assert (other.status, other.word) == (409, "idempotency_key_reused")
+    assert await service.event_types() == ["beacon.beacon.provisioned.v1"]
+
+
+MALFORMED = (
+    ({"serial": "no spaces"}, "malformed_body"),
+    ({"serial": "é" * 5}, "malformed_body"),
+    ({"public_key": "nonsense"}, "key_malformed"),
+    ({"public_key": public_pem(ec.generate_private_key(ec.SECP384R1()))}, "key_malformed"),
+    ({"totp_key": "GEZDGNBV"}, "malformed_body"),
+    ({"totp_key": "gezdgnbvgy3tqojqgezdgnbvgy3tqojq"}, "malformed_body"),
+    ({"nfc_profile": "static"}, "malformed_body"),
+    ({"school_id": None}, "malformed_body"),
+)
+
+
+async def test_a_malformed_beacon_is_refused(service):
+    for change, code in MALFORMED:
+        heard = await service.dev.post("/dev/beacons", a_body(service, **change))
+
+        assert (heard.status, heard.word) == (422, code)
+
+    assert await service.events() == []
+
+
+async def test_serials_and_keys_belong_to_one_beacon(service):
+    first = a_body(service)
+    (await service.dev.post("/dev/beacons", first)).expect(201)
+
+    same_serial = await service.dev.post("/dev/beacons", a_body(service))
+    same_key = await service.dev.post("/dev/beacons", first | {"serial": "RC-0002"})
+
+    assert (same_serial.status, same_serial.word) == (409, "serial_taken")
+    assert (same_key.status, same_key.word) == (409, "key_taken")
+
+
+async def test_who_may_do_what(service):
+    beacon, room = await service.a_beacon(), str(uuid4())
+    one = f"/dev/beacons/{beacon.id}"
+    calls = {
+        "list": ("GET", "/dev/beacons", None),
+        "get": ("GET", one, None),
+        "post": ("POST", "/dev/beacons", a_body(service)),
+        "patch": ("PATCH", one, {"totp_required": True}),
+        "keys": ("POST", f"{one}/keys", {"public_key": public_pem(new_key())}),
+        "assign": ("PUT", f"{one}/classroom", {"classroom_id": room}),
+        "unassign": ("DELETE", f"{one}/classroom", None),
+        "retire": ("DELETE", one, None),
+    }
+    callers = {
+        "nobody": service.nobody,
+        "student": service.student(uuid4()),
+        "teacher": service.nobody.as_(service.people.token("teacher", service.school_id)),
+        "admin of another school": service.admin(uuid4()),
+        "admin": service.admin(),
+        "dev": service.dev,
+    }
+
+    found = {
+        who: {name: (await doors.call(*call, headers={"If-Match": '"1"'})).status for name, call in calls.items()}
+        for who, doors in callers.items()
+    }
+
+    assert set(found["nobody"].values()) == {401}
+    assert set(found["student"].values()) == set(found["teacher"].values()) == {403}
+    admins = {"post": 403, "patch": 403, "keys": 403}
+    assert found["admin of another school"] == dict.fromkeys(calls, 404) | admins | {"list": 200}
+    allowed = {"list": 200, "get": 200, "assign": 200, "unassign": 204, "retire": 204}
+    assert found["admin"] == allowed | admins
+    assert found["dev"] == allowed | {"post": 201, "patch": 409, "keys": 409, "assign": 409}
+
+
+async def test_another_school_sees_what_it_would_see_of_nothing(service):
+    beacon = await service.a_beacon()
+    stranger = service.admin(uuid4())
+
+    there = await stranger.get(f"/dev/beacons/{beacon.id}")
+    nowhere = await stranger.get(f"/dev/beacons/{uuid4()}")
+
+    assert there.body | {"request_id": ""} == nowhere.body | {"request_id": ""}
+    assert (await stranger.get("/dev/beacons")).body == {"items": [], "next_cursor": None}
+    asked = await stranger.get(f"/dev/beacons?school_id={service.school_id}")
+    assert asked.body == {"items": [], "next_cursor": None}
+
+
+async def test_lists_come_in_parts_and_by_filter(service):
+    room = uuid4()
+    beacons = [await service.a_beacon(room=room if n == 1 else None) for n in range(3)]
+    admin = service.admin()
+
+    first = (await admin.get("/dev/beacons?limit=2")).expect(200)
+    rest = (await admin.get(f"/dev/beacons?limit=2&cursor={first['next_cursor']}")).expect(200)
+    in_room = (await admin.get(f"/dev/beacons?classroom_id={room}")).expect(200)
+    by_serial = (await admin.get(f"/dev/beacons?serial={beacons[2].serial}")).expect(200)
+
+    ids = [str(beacon.id) for beacon in beacons]
+    assert [item["id"] for item in [*first["items"], *rest["items"]]] == sorted(ids)
+    assert rest["next_cursor"] is None
+    assert [item["id"] for item in in_room["items"]] == [ids[1]]
+    assert [item["id"] for item in by_serial["items"]] == [ids[2]]
+
+
+async def test_a_change_needs_the_version_that_was_seen(service):
+    beacon = await service.a_beacon()
+    one = f"/dev/beacons/{beacon.id}"
+
+    blind = await service.dev.call("PATCH", one, {"totp_required": True})
+    changed = await service.dev.patch(one, {"totp_required": True}, version=1)
+    stale = await service.dev.patch(one, {"totp_required": False}, version=1)
+
+    assert (blind.status, stale.status) == (428, 412)
+    assert (changed.status, changed.body["totp_required"], changed.headers["ETag"]) == (200, True, '"2"')
+
+
+async def test_every_change_is_announced_with_the_next_version(service):
+    beacon, room = await service.a_beacon(), str(uuid4())
+    one = f"/dev/beacons/{beacon.id}"
+    await service.dev.put(f"{one}/classroom", {"classroom_id": room})
+    await service.dev.put(f"{one}/classroom", {"classroom_id": room})
+    await service.dev.put(f"{one}/classroom", {"classroom_id": str(uuid4())})
+    await service.dev.call("DELETE", f"{one}/classroom")
+    await service.dev.patch(one, {"nfc_profile": "totp-v1"}, version=4)
+    new = new_key()
+    await service.dev.post(f"{one}/keys", {"public_key": public_pem(new)})
+    await service.dev.post(f"{one}/keys", {"public_key": public_pem(new)})
+    await service.dev.call("DELETE", one)
+    await service.dev.call("DELETE", one)
+
+    events = await service.events()
+
+    words = ["provisioned", "assigned", "assigned", "unassigned", "updated", "key_rotated", "retired"]
+    assert [type_ for type_, _, _ in events] == [f"beacon.beacon.{word}.v1" for word in words]
+    assert [version for _, version, _ in events] == [1, 2, 3, 4, 5, 6, 7]
+    assert json.loads(events[1][2])["data"]["classroom_id"] == room
+    assert len(json.loads(events[5][2])["data"]["kids"]) == 2
+    assert (
+        json.loads(events[6][2])["data"] | {"kids": [], "retired": True, "classroom_id": None}
+        == json.loads(events[6][2])["data"]
+    )
+
+
+async def test_a_beacon_has_two_active_keys_at_most(service):
+    beacon = await service.a_beacon()
+    keys = f"/dev/beacons/{beacon.id}/keys"
+    (await service.dev.post(keys, {"public_key": public_pem(new_key())})).expect(201)
+
+    third = await service.dev.post(keys, {"public_key": public_pem(new_key())})
+    service.now.forward(hours=24)
+    later = await service.dev.post(keys, {"public_key": public_pem(new_key())})
+
+    assert (third.status, third.word) == (409, "too_many_keys")
+    assert later.status == 201
