@@ -3,9 +3,13 @@
 import typer
 
 from infra.cli.generate import contracts
+from infra.cli.passthrough import add_passthrough
+from infra.cli.stack import demo, up
 
 app = typer.Typer(name="rollcall", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(contracts)
+for task in (demo, up, contracts):
+    app.command()(task)
+add_passthrough(app)
 
 
 @app.callback()

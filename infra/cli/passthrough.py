@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -21,11 +23,11 @@ MODULES = {
 def add_passthrough(app: typer.Typer) -> None:
     """Add `rollcall <name> …` for each module that has commands of its own."""
     for name, module in MODULES.items():
-        context = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+        context: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
         app.command(name, context_settings=context, help=f"Run a command of {module}.")(_runner(module))
 
 
-def _runner(module: str) -> "typer.models.CommandFunctionType":  # type: ignore[valid-type]
+def _runner(module: str) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
         known = json.loads(VARIABLES.read_text()) if VARIABLES.exists() else {}
         command = [sys.executable, "-m", module, *context.args]

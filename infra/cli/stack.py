@@ -5,10 +5,10 @@ import json
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -87,9 +87,9 @@ async def _running(folder: Path, *, edge_port: int) -> AsyncIterator[Stage]:
         yield stage
 
 
-def _run_or_explain(work: "asyncio.Future[bool]", folder: Path) -> bool:  # type: ignore[type-arg]
+def _run_or_explain(work: Coroutine[Any, Any, bool], folder: Path) -> bool:
     try:
-        return bool(uvloop.run(work))
+        return uvloop.run(work)
     except LocalStackError as error:
         typer.echo(f"rollcall: {error}", err=True)
         typer.echo(f"the logs are in {folder / 'logs'}", err=True)
