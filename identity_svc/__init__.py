@@ -1,1 +1,1 @@
-"""People, their devices, sessions and tokens."""
+"""People: their accounts, sessions, devices and tokens."""

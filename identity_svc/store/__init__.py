@@ -1,0 +1,1 @@
+"""Postgres side of identity_svc's ports. Whoever gives the connection owns the transaction."""
