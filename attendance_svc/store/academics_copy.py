@@ -1,0 +1,139 @@
+"""Read the copy of academics as of a moment: what academics had recorded then, however much has changed since."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from attendance_svc.domain.attempts import Course, PlanFacts, Preferences
+from attendance_svc.domain.copy import CopiedFacts
+from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
+from infra.postgres import Connection, Row
+
+# One statement is one snapshot: the facts and the promise about them belong together. An unknown course is judged by
+# the shard of the asker's school, without one by the copy as a whole.
+FACTS = """
+SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c.cancelled, c.signature_closed,
+       c.signature_closed_at, c.signing_open_until, c.teacher_ids,
+       coalesce(c.closing_delay_minutes, p.default_signature_closing_delay_minutes) AS closing_delay_minutes,
+       p.version AS preferences_version, p.students_can_sign_before_teacher, p.enable_flash, p.enable_nfc, p.enable_qr,
+       p.early_open_minutes, p.late_grace_minutes,
+       EXISTS (
+           SELECT FROM copy_membership m
+           WHERE m.student_id = $2 AND m.group_id = ANY (c.group_ids) AND m.recorded_from <= $4 AND $4 < m.recorded_to
+       ) AS is_enrolled,
+       coalesce(cardinality(c.classroom_ids) > 0, false) AS has_rooms,
+       coalesce($3 = ANY (c.classroom_ids), false) AS is_room_linked,
+       k.as_of, k.facts_since,
+       EXISTS (
+           SELECT FROM streams_parked q
+           WHERE q.consumer = 'attendance.copy' AND q.source = 'academics' AND q.dropped_at IS NULL
+             AND (q.agg_id = ANY (c.group_ids || ARRAY[$1, p.preferences_id])
+                  OR (q.agg_id IS NULL AND (s.shard IS NULL OR q.shard = s.shard)))
+       ) AS is_tainted
+FROM (SELECT coalesce((SELECT shard FROM copy_course WHERE course_id = $1 LIMIT 1), $5::smallint) AS shard) AS s
+LEFT JOIN copy_course c ON c.course_id = $1 AND c.recorded_from <= $4 AND $4 < c.recorded_to
+LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= $4 AND $4 < p.recorded_to
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(state = 'running' AND as_of IS NOT NULL) THEN min(as_of) END AS as_of,
+           max(facts_since) AS facts_since
+    FROM streams_checkpoint
+    WHERE consumer = 'attendance.copy' AND source = 'academics' AND (s.shard IS NULL OR shard = s.shard)
+) AS k
+"""
+IN_ROOM = """
+SELECT c.course_id, c.cancelled
+FROM copy_course c
+LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= $2 AND $2 < p.recorded_to
+WHERE c.classroom_ids @> ARRAY[$1::uuid] AND c.recorded_from <= $2 AND $2 < c.recorded_to
+  AND $2 BETWEEN c.start_at - coalesce(p.early_open_minutes, 0) * interval '1 minute' AND c.end_at
+ORDER BY c.course_id
+"""
+# A course that was entered only afterwards has the roster it began with.
+ROSTER = """
+SELECT DISTINCT m.student_id
+FROM (
+    SELECT group_ids, greatest($2, recorded_from) AS at FROM copy_course WHERE course_id = $1
+    ORDER BY recorded_from <= $2 DESC, CASE WHEN recorded_from <= $2 THEN version END DESC, version LIMIT 1
+) AS c
+JOIN copy_membership m ON m.group_id = ANY (c.group_ids) AND m.recorded_from <= c.at AND c.at < m.recorded_to
+ORDER BY m.student_id
+"""
+
+
+async def facts_as_of(
+    connection: Connection,
+    course_id: CourseId,
+    student_id: StudentId,
+    classroom_id: ClassroomId | None,
+    at: datetime,
+    shard: int | None = None,
+) -> CopiedFacts:
+    """Return what was recorded at `at` of the course, its school's preferences, the student and the room.
+
+    shard: of the school that the student acts for, by which an unknown course is judged.
+    """
+    row = await connection.fetchrow(FACTS, course_id, student_id, classroom_id, at, shard)
+    assert row is not None  # noqa: S101 -- one row, whatever is known
+    return CopiedFacts(
+        plan=_plan(row),
+        teacher_ids=frozenset(TeacherId(each) for each in row["teacher_ids"] or ()),
+        as_of=row["as_of"],
+        facts_since=row["facts_since"],
+        is_tainted=row["is_tainted"],
+    )
+
+
+async def find_courses_in_room(connection: Connection, classroom_id: ClassroomId, at: datetime) -> list[CourseId]:
+    """Return the courses linked to the room whose window holds `at`; cancelled ones only if there is no other."""
+    rows = await connection.fetch(IN_ROOM, classroom_id, at)
+    taking_place = [row for row in rows if not row["cancelled"]]
+    return [CourseId(row["course_id"]) for row in taking_place or rows]
+
+
+async def roster(connection: Connection, course_id: CourseId, at: datetime) -> list[StudentId]:
+    """Return the students of the course's groups as recorded at `at`, in order of their ids."""
+    return [StudentId(row["student_id"]) for row in await connection.fetch(ROSTER, course_id, at)]
+
+
+def _plan(row: Row) -> PlanFacts | None:
+    """Columns as in FACTS."""
+    if row["course_id"] is None:
+        return PlanFacts(course=None, basis="copy")
+    if row["preferences_version"] is None:
+        return None
+    return PlanFacts(
+        course=_course(row),
+        preferences=_preferences(row),
+        is_enrolled=row["is_enrolled"],
+        has_rooms=row["has_rooms"],
+        is_room_linked=row["is_room_linked"],
+        basis="copy",
+    )
+
+
+def _course(row: Row) -> Course:
+    course_id, school_id = UUID(str(row["course_id"])), UUID(str(row["school_id"]))
+    return Course(
+        id=CourseId(course_id),
+        school_id=SchoolId(school_id),
+        start_at=row["start_at"],
+        end_at=row["end_at"],
+        closing_delay=timedelta(minutes=row["closing_delay_minutes"]),
+        is_online=row["is_online"],
+        is_cancelled=row["cancelled"],
+        is_closed=row["signature_closed"],
+        closed_at=row["signature_closed_at"],
+        open_until=row["signing_open_until"],
+        version=row["version"],
+    )
+
+
+def _preferences(row: Row) -> Preferences:
+    return Preferences(
+        students_can_sign_before_teacher=row["students_can_sign_before_teacher"],
+        enable_flash=row["enable_flash"],
+        enable_nfc=row["enable_nfc"],
+        enable_qr=row["enable_qr"],
+        early_open=timedelta(minutes=row["early_open_minutes"]),
+        late_grace=timedelta(minutes=row["late_grace_minutes"]),
+        version=row["preferences_version"],
+    )
