@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from attendance_svc.domain.attempts import Attempt, Status
-from contracts.ids import CourseId, SchoolId, SignatureId
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId
 
 Kind = Literal["student", "teacher"]
 ActorType = Literal["student", "teacher", "admin", "beacon", "job"]
@@ -43,6 +43,8 @@ class Signature:
     announced: int = 0
     idempotency_key: str | None = None
     digest: bytes | None = None
+    beacon_id: BeaconId | None = None
+    classroom_id: ClassroomId | None = None
     superseded_by: SignatureId | None = None
     voided_at: datetime | None = None
     judged_by: HumanType | None = None
@@ -119,3 +121,31 @@ class Step:
     transition: Transition
     says: Literal["judged", "voided", "superseded", "nothing"] = "judged"
     opens_course: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What attendance itself knows of one subject in one course, read under the course's lock.
+
+    last_judge: the human who decided last. standing: the signature that counts. undecided: those that are PENDING, in
+    order of their time.
+    """
+
+    teacher_signed: bool = False
+    is_settled: bool = False
+    is_under_review: bool = False
+    last_judge: HumanType | None = None
+    standing: Signature | None = None
+    undecided: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an attempt or a mark is answered with. signature: the one that counts. reason: a slug, of this answer.
+
+    is_new: False when another signature, or an earlier repeat of the request, answers it.
+    """
+
+    signature: Signature
+    reason: str
+    is_new: bool

@@ -1,0 +1,1 @@
+"""What attendance can be asked to do: one function per intent."""

@@ -1,0 +1,138 @@
+"""What attendance needs from the outside, in its own words."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts
+from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
+from contracts.events.envelope import Envelope
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, TeacherId
+
+
+class CourseDirectory(Protocol):
+    """What academics had recorded of courses and who belongs to them."""
+
+    async def get_plan(self, attempt: Attempt) -> PlanFacts:
+        """Return what was recorded at `attempt.t`, the course included if it has one.
+
+        Raises: UnavailableError("academics_down").
+        """
+        ...
+
+    async def find_course(self, course_id: CourseId, *, school_id: SchoolId, at: datetime) -> Course | None:
+        """Return the school's course as recorded at `at`. Raises: UnavailableError("academics_down")."""
+        ...
+
+    async def is_teacher(self, teacher_id: TeacherId, course: Course, *, at: datetime) -> bool:
+        """Return whether the teacher was assigned to the course. Raises: UnavailableError("academics_down")."""
+        ...
+
+    async def is_student(self, student_id: StudentId, course: Course, *, at: datetime) -> bool:
+        """Return whether the student was in a group of the course. Raises: UnavailableError("academics_down")."""
+        ...
+
+
+class Timetable(Protocol):
+    """What attendance's own copy of academics knows."""
+
+    async def find_in_room(self, classroom_id: ClassroomId, at: datetime) -> Sequence[CourseId] | None:
+        """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NfcReading:
+    """A true code: the beacon that showed it, the room it stood in, and the time step it belongs to."""
+
+    beacon_id: BeaconId
+    classroom_id: ClassroomId | None
+    step: int
+
+
+class Phones(Protocol):
+    """Whose device signed a request."""
+
+    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> bool:
+        """Return True when the student's own device signed it at `at`, False when the device is not the student's.
+
+        Raises: MalformedError, UnauthenticatedError, ForbiddenError("device_signature_invalid"),
+        UnavailableError("identity_down").
+        """
+        ...
+
+
+class NfcCodes(Protocol):
+    """The codes that beacons show to phones."""
+
+    async def read(self, serial: str, code: str, *, at: datetime, school_id: SchoolId | None) -> NfcReading | None:
+        """Return what the code says; None when no beacon of the school showed it then.
+
+        Raises: UnavailableError("beacon_down").
+        """
+        ...
+
+
+class Nonces(Protocol):
+    """The nonces of signed requests: each counts once."""
+
+    async def keep(self, request: DeviceRequest, *, now: datetime) -> bool:
+        """Record the nonce of a verified request; return False when it was used before."""
+        ...
+
+
+class SignatureBook(Protocol):
+    """The signatures, their transitions and their news, inside the caller's transaction."""
+
+    async def lock(self, course_id: CourseId | None, subject_id: UUID, *, alone: bool = False) -> None:
+        """Wait until nobody else works on this subject in this course; `alone`: on anything in this course.
+
+        Held until the transaction ends. Comes before reading what a decision rests on.
+        """
+        ...
+
+    async def find_repeat(self, key: str) -> tuple[Signature, Signature] | None:
+        """Return the signature made with an idempotency key, and the one at the end of its `superseded_by` chain."""
+        ...
+
+    async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
+        """Return what is there of this subject in this course."""
+        ...
+
+    async def find(self, signature_id: SignatureId) -> Signature | None:
+        """Return a signature of any school."""
+        ...
+
+    async def list_awaiting_teacher(self, course_id: CourseId) -> list[tuple[Signature, Evidence]]:
+        """Return the attempts that wait for the course's teacher, in order of `t`, and what they were judged by."""
+        ...
+
+    async def settle(self, course_id: CourseId, *, at: datetime) -> None:
+        """Record that the course is over and nobody waits for its teacher any more. Safe to repeat."""
+        ...
+
+    async def keep(self, steps: Sequence[Step], news: Sequence[Envelope]) -> None:
+        """Keep steps, in this order, with their transitions, and queue their news; all or nothing.
+
+        Raises: ConflictError("idempotency_key_reused"), PreconditionFailedError("version_stale").
+        """
+        ...
+
+
+# Opens a book and its transaction: leaving commits, an exception rolls everything back.
+OpenBook = Callable[[], AbstractAsyncContextManager[SignatureBook]]
+
+
+class WaitingRoom(Protocol):
+    """The attempts that could not be judged when they came."""
+
+    async def list_waiting(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Signature]:
+        """Return PENDING `awaiting_validation` in order of (t, id), those after the given place."""
+        ...
+
+    async def list_overdue(self, *, limit: int) -> list[CourseId]:
+        """Return courses where an attempt waits for the teacher though one has signed or the course was settled."""
+        ...
