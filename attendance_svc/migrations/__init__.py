@@ -1,0 +1,1 @@
+"""How the schema of attendance_svc came to be: numbered, forward only."""

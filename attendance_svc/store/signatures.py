@@ -1,0 +1,188 @@
+"""The book of signatures in Postgres."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
+from attendance_svc.store.rows import evidence_from, from_row, to_json, to_row, transition_to_row
+from contracts.events.envelope import Envelope
+from contracts.ids import CourseId, SignatureId
+from contracts.problems import ConflictError, PreconditionFailedError
+from infra.postgres import Connection, Pool, transaction
+from streams.outbox import Outbox
+
+LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
+SHARE_COURSE = "SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
+LOCK_SUBJECT = "SELECT pg_advisory_xact_lock($1)"
+FIND = "SELECT * FROM judged_signature WHERE id = $1"
+FIND_REPEAT = """
+WITH RECURSIVE chain AS (
+    SELECT id, superseded_by, 0 AS depth FROM signature WHERE idempotency_key = $1
+    UNION ALL
+    SELECT s.id, s.superseded_by, c.depth + 1 FROM chain c JOIN signature s ON s.id = c.superseded_by
+)
+SELECT j.* FROM chain c JOIN judged_signature j ON j.id = c.id ORDER BY c.depth
+"""
+# One row at least: what holds for the course, with every open signature of the subject, if any.
+GET_SITUATION = """
+SELECT f.*, j.*
+FROM (
+    SELECT
+        EXISTS (
+            SELECT FROM signature WHERE course_id = $1 AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
+            AND superseded_by IS NULL AND voided_at IS NULL
+        ) AS teacher_signed,
+        EXISTS (SELECT FROM course_settled WHERE course_id = $1) AS is_settled,
+        h.judged_by AS last_judge,
+        coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review
+    FROM (SELECT) AS one LEFT JOIN (
+        SELECT judged_by, status, voided_at FROM signature
+        WHERE course_id = $1 AND kind = $2 AND subject_id = $3 AND judged_at IS NOT NULL
+        ORDER BY judged_at DESC, id DESC LIMIT 1
+    ) AS h ON true
+) AS f
+LEFT JOIN judged_signature j ON j.course_id = $1 AND j.kind = $2 AND j.subject_id = $3
+    AND j.superseded_by IS NULL AND j.voided_at IS NULL AND j.status <> 'REFUSED'
+ORDER BY j.t, j.id
+"""
+LIST_AWAITING_TEACHER = """
+SELECT j.*, e.evidence
+FROM judged_signature j JOIN signature_transition e ON e.signature_id = j.id AND e.n = j.version
+WHERE j.course_id = $1 AND j.status = 'PENDING' AND j.reason = 'awaiting_teacher'
+  AND j.superseded_by IS NULL AND j.voided_at IS NULL
+ORDER BY j.t, j.id
+"""
+SETTLE = "INSERT INTO course_settled (course_id, settled_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+CHANGE = """
+UPDATE signature s
+SET school_id = n.school_id, course_id = n.course_id, status = n.status, reason = n.reason,
+    rule_version = n.rule_version, version = n.version, announced = n.announced, beacon_id = n.beacon_id,
+    classroom_id = n.classroom_id, superseded_by = n.superseded_by, voided_at = n.voided_at, judged_by = n.judged_by,
+    judged_at = n.judged_at
+FROM jsonb_to_recordset($1::jsonb) AS n (
+    id uuid, school_id uuid, course_id uuid, status text, reason text, rule_version integer, version bigint,
+    announced bigint, beacon_id uuid, classroom_id uuid, superseded_by uuid, voided_at timestamptz, judged_by text,
+    judged_at timestamptz
+)
+WHERE s.id = n.id AND s.version = n.version - 1
+"""
+# One statement for new signatures with all their parts, and for every transition.
+ADD = """
+WITH n AS (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n (
+        id uuid, school_id uuid, course_id uuid, kind text, subject_id uuid, status text, reason text, method text,
+        t timestamptz, received_at timestamptz, rule_version integer, version bigint, announced bigint,
+        idempotency_key text, digest bytea, beacon_id uuid, classroom_id uuid, superseded_by uuid,
+        voided_at timestamptz, judged_by text, judged_at timestamptz,
+        uncertainty_ms bigint, flags text[], claim jsonb, bytes bytea
+    )
+), added AS (
+    INSERT INTO signature (
+        id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
+        announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at
+    )
+    SELECT id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
+           announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at
+    FROM n
+), students AS (
+    INSERT INTO student_signature (signature_id, uncertainty_ms, flags, claim)
+    SELECT id, uncertainty_ms, flags, claim FROM n WHERE kind = 'student'
+), teachers AS (
+    INSERT INTO teacher_signature (signature_id) SELECT id FROM n WHERE kind = 'teacher'
+), proofs AS (
+    INSERT INTO proof (signature_id, bytes) SELECT id, bytes FROM n WHERE bytes IS NOT NULL
+)
+INSERT INTO signature_transition (
+    signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
+    digest
+)
+SELECT signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
+       digest
+FROM jsonb_to_recordset($2::jsonb) AS t (
+    signature_id uuid, n bigint, from_status text, to_status text, reason text, note text, actor_type text,
+    actor_id uuid, rule_version integer, at timestamptz, evidence jsonb, salt bytea, digest bytea
+)
+"""
+
+
+class PostgresSignatureBook:
+    """Satisfies ports.SignatureBook. Whoever gives the connection owns the transaction."""
+
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+        self._connection, self._outbox = connection, outbox
+
+    async def lock(self, course_id: CourseId | None, subject_id: UUID, *, alone: bool = False) -> None:
+        subject = lock_number(course_id, subject_id)
+        if course_id is None:
+            await self._connection.execute(LOCK_SUBJECT, subject)
+        elif alone:
+            await self._connection.execute(LOCK_COURSE, lock_number(course_id))
+        else:
+            await self._connection.execute(SHARE_COURSE, lock_number(course_id), subject)
+
+    async def find_repeat(self, key: str) -> tuple[Signature, Signature] | None:
+        rows = await self._connection.fetch(FIND_REPEAT, key)
+        return (from_row(rows[0]), from_row(rows[-1])) if rows else None
+
+    async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
+        rows = await self._connection.fetch(GET_SITUATION, course_id, kind, subject_id)
+        open_ones = [from_row(row) for row in rows if row["id"] is not None]
+        return Situation(
+            teacher_signed=rows[0]["teacher_signed"],
+            is_settled=rows[0]["is_settled"],
+            is_under_review=rows[0]["is_under_review"],
+            last_judge=rows[0]["last_judge"],
+            standing=next((each for each in open_ones if each.stands), None),
+            undecided=tuple(each for each in open_ones if each.status == "PENDING"),
+        )
+
+    async def find(self, signature_id: SignatureId) -> Signature | None:
+        row = await self._connection.fetchrow(FIND, signature_id)
+        return None if row is None else from_row(row)
+
+    async def list_awaiting_teacher(self, course_id: CourseId) -> list[tuple[Signature, Evidence]]:
+        rows = await self._connection.fetch(LIST_AWAITING_TEACHER, course_id)
+        return [(from_row(row), evidence_from(row["evidence"])) for row in rows]
+
+    async def settle(self, course_id: CourseId, *, at: datetime) -> None:
+        await self._connection.execute(SETTLE, course_id, at)
+
+    async def keep(self, steps: Sequence[Step], news: Sequence[Envelope]) -> None:
+        changed = [step.after for step in steps if step.before is not None]
+        # Whatever stops standing first, so that its place is free.
+        await self._change([each for each in changed if not each.stands])
+        await self._change([each for each in changed if each.stands])
+        new = [to_row(step.after) for step in steps if step.before is None]
+        transitions = [transition_to_row(step.transition) for step in steps]
+        try:
+            await self._connection.execute(ADD, to_json(new), to_json(transitions))
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "signature_key":
+                raise ConflictError("idempotency_key_reused") from error
+            raise
+        await self._outbox.add(self._connection, *news)
+
+    async def _change(self, signatures: Sequence[Signature]) -> None:
+        if not signatures:
+            return
+        done = await self._connection.execute(CHANGE, to_json([to_row(each) for each in signatures]))
+        if done != f"UPDATE {len(signatures)}":
+            raise PreconditionFailedError("version_stale")
+
+
+def lock_number(course_id: CourseId | None, subject_id: UUID | None = None) -> int:
+    """Return the number of the advisory lock of a course, or of one subject in it: 64 bits, signed."""
+    digest = hashlib.sha256(f"{course_id}:{subject_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@asynccontextmanager
+async def open_book(pool: Pool, outbox: Outbox) -> AsyncIterator[PostgresSignatureBook]:
+    """Open a book and its transaction: leaving commits, an exception rolls everything back."""
+    async with transaction(pool) as lent:
+        yield PostgresSignatureBook(lent, outbox)

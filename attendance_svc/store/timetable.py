@@ -1,0 +1,30 @@
+"""Which course takes place in a room, as far as the copy of academics can tell."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from attendance_svc.store.academics_copy import find_courses_in_room
+from contracts.ids import ClassroomId, CourseId
+from infra.postgres import Pool, connection
+
+# A yes may rest on what was known a moment before; "none" and "several" may not.
+RECENT = timedelta(seconds=5)
+
+AS_OF = """
+SELECT CASE WHEN bool_and(state = 'running' AND as_of IS NOT NULL) THEN min(as_of) END AS as_of
+FROM streams_checkpoint WHERE consumer = 'attendance.copy' AND source = 'academics'
+"""
+
+
+class CopiedTimetable:
+    """Satisfies ports.Timetable from the copy of academics."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def find_in_room(self, classroom_id: ClassroomId, at: datetime) -> Sequence[CourseId] | None:
+        async with connection(self._pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
+            as_of = await lent.fetchval(AS_OF)
+            courses = await find_courses_in_room(lent, classroom_id, at)
+        needed = at - RECENT if len(courses) == 1 else at
+        return courses if as_of is not None and as_of >= needed else None
