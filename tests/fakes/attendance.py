@@ -1,10 +1,13 @@
 """Builders and in-memory parts of attendance_svc."""
 
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from attendance_svc.domain.attempts import Attempt, Course, Facts, PlanFacts, Preferences, ProofFacts
+from attendance_svc.ports import NfcReading
 from contracts.ids import CourseId, SchoolId, StudentId, new_id
+from contracts.problems import ForbiddenError, UnavailableError
 
 NINE = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -52,3 +55,78 @@ def an_attempt(at=NINE, **changes) -> Attempt:
         "received_at": at,
     }
     return Attempt(**(usual | changes))
+
+
+@dataclass
+class InMemoryDirectory:
+    """Academics as one plan for everybody; `is_down` plays an outage. teachers, students: who belongs."""
+
+    plan: PlanFacts
+    teachers: set = field(default_factory=set)
+    strangers: set = field(default_factory=set)
+    is_down: bool = False
+    asked: list = field(default_factory=list)
+
+    async def get_plan(self, attempt):
+        self._answer(attempt)
+        known = attempt.course_id == self.plan.course.id
+        return (
+            replace(self.plan, is_enrolled=attempt.student_id not in self.strangers)
+            if known
+            else PlanFacts(course=None)
+        )
+
+    async def find_course(self, course_id, *, school_id, at):
+        self._answer(at)
+        course = self.plan.course
+        return course if (course_id, school_id) == (course.id, course.school_id) else None
+
+    async def is_teacher(self, teacher_id, course, *, at):
+        self._answer(at)
+        return teacher_id in self.teachers
+
+    async def is_student(self, student_id, course, *, at):
+        self._answer(at)
+        return student_id not in self.strangers
+
+    def _answer(self, question):
+        self.asked.append(question)
+        if self.is_down:
+            raise UnavailableError("academics_down")
+
+
+@dataclass
+class InMemoryTimetable:
+    courses: list | None = None
+
+    async def find_in_room(self, classroom_id, at):
+        return self.courses
+
+
+@dataclass
+class InMemoryPhones:
+    """Identity: whether the device is the student's own; `is_down` plays an outage."""
+
+    is_own: bool = True
+    is_down: bool = False
+    forged: bool = False
+
+    async def check(self, request, student_id, *, at):
+        if self.is_down:
+            raise UnavailableError("identity_down")
+        if self.forged:
+            raise ForbiddenError("device_signature_invalid")
+        return self.is_own
+
+
+@dataclass
+class InMemoryCodes:
+    """beacon_svc: what every code says; None: no beacon showed it."""
+
+    reading: NfcReading | None = None
+    is_down: bool = False
+
+    async def read(self, serial, code, *, at, school_id):
+        if self.is_down:
+            raise UnavailableError("beacon_down")
+        return self.reading

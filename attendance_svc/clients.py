@@ -1,0 +1,240 @@
+"""gRPC side of the ports: academics, identity and beacon_svc."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import grpc.aio
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.message import Message
+
+from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts, Preferences
+from attendance_svc.ports import NfcReading
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId, TeacherId, canonical_uuid
+from contracts.problems import DeadlineError, ForbiddenError, NotFoundError, ProblemError, UnavailableError
+from contracts.rpc.academics.api.v1 import academics_pb2 as academics
+from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
+from contracts.rpc.beacon.api.v1 import beacon_pb2 as beacon
+from contracts.rpc.beacon.api.v1 import beacon_pb2_grpc as beacon_rpc
+from contracts.rpc.identity.api.v1 import identity_pb2 as identity
+from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
+from infra.canon import from_spki
+from infra.device_requests import SignedRequest, check, read_signed_request
+from infra.grpc_client import Peer
+
+Response = TypeVar("Response")
+Key = ec.EllipticCurvePublicKey
+
+DEVICE_CACHE_S = 60
+DEVICE_CACHE_COUNT = 10_000
+
+
+class _Source:
+    """Asks one service. What it refuses, except that something is not there, is our fault or its: an outage."""
+
+    def __init__(self, callee: str) -> None:
+        self._peer = Peer(callee)
+
+    async def ask(self, call: Callable[..., Awaitable[Response]], request: Message) -> Response:
+        try:
+            return await self._peer.ask(call, request)
+        except (NotFoundError, UnavailableError, DeadlineError):
+            raise
+        except ProblemError as error:
+            raise UnavailableError(f"{self._peer.callee}_down", error.code) from error
+
+    async def ask_or(self, fallback: Response, call: Callable[..., Awaitable[Response]], request: Message) -> Response:
+        """Return `fallback` when the callee knows no such thing."""
+        try:
+            return await self.ask(call, request)
+        except NotFoundError:
+            return fallback
+
+
+class GrpcCourseDirectory:
+    """Satisfies ports.CourseDirectory with academics' five queries, asked as of the same moment."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._academics = _Source("academics")
+        self._stub = academics_rpc.AcademicsQueryServiceStub(channel)
+
+    async def get_plan(self, attempt: Attempt) -> PlanFacts:
+        school = str(attempt.school_id) if attempt.school_id else ""
+        course, student, room, preferences = await asyncio.gather(
+            self._get_course(attempt.course_id, school, attempt.t),
+            self._validate_student(attempt.student_id, attempt.course_id, school, attempt.t),
+            self._validate_room(attempt, school),
+            self._get_preferences(attempt.school_id, attempt.t),
+        )
+        if course is None:
+            return PlanFacts(course=None)
+        if attempt.school_id is None:
+            preferences = await self._get_preferences(course.school_id, attempt.t)
+        if preferences is None:
+            raise UnavailableError("academics_down", "a school without preferences")
+        return PlanFacts(
+            course=course,
+            preferences=preferences,
+            is_enrolled=student,
+            has_rooms=room.course_has_rooms or room.is_linked,
+            is_room_linked=room.is_linked,
+        )
+
+    async def find_course(self, course_id: CourseId, *, school_id: SchoolId, at: datetime) -> Course | None:
+        return await self._get_course(course_id, str(school_id), at)
+
+    async def is_teacher(self, teacher_id: TeacherId, course: Course, *, at: datetime) -> bool:
+        request = academics.ValidateTeacherCourseRequest(
+            teacher_id=str(teacher_id), course_id=str(course.id), at=at, acting_school_id=str(course.school_id)
+        )
+        nobody = academics.ValidateTeacherCourseResponse()
+        answer = await self._academics.ask_or(nobody, self._stub.ValidateTeacherCourse, request)
+        return answer.is_assigned
+
+    async def is_student(self, student_id: StudentId, course: Course, *, at: datetime) -> bool:
+        return await self._validate_student(student_id, course.id, str(course.school_id), at)
+
+    async def _get_course(self, course_id: CourseId | None, school: str, at: datetime) -> Course | None:
+        request = academics.GetCourseRequest(course_id=str(course_id), at=at, acting_school_id=school)
+        answer = await self._academics.ask_or(None, self._stub.GetCourse, request)
+        return None if answer is None else to_course(answer.course)
+
+    async def _validate_student(
+        self, student_id: StudentId, course_id: CourseId | None, school: str, at: datetime
+    ) -> bool:
+        request = academics.ValidateStudentCourseRequest(
+            student_id=str(student_id), course_id=str(course_id), at=at, acting_school_id=school
+        )
+        nobody = academics.ValidateStudentCourseResponse()
+        return (await self._academics.ask_or(nobody, self._stub.ValidateStudentCourse, request)).is_allowed
+
+    async def _validate_room(self, attempt: Attempt, school: str) -> academics.ValidateClassroomCourseResponse:
+        nowhere = academics.ValidateClassroomCourseResponse()
+        if attempt.classroom_id is None:
+            return nowhere
+        request = academics.ValidateClassroomCourseRequest(
+            classroom_id=str(attempt.classroom_id),
+            course_id=str(attempt.course_id),
+            at=attempt.t,
+            acting_school_id=school,
+        )
+        # A room that academics does not know is linked to nothing.
+        elsewhere = academics.ValidateClassroomCourseResponse(course_has_rooms=True)
+        return await self._academics.ask_or(elsewhere, self._stub.ValidateClassroomCourse, request)
+
+    async def _get_preferences(self, school_id: SchoolId | None, at: datetime) -> Preferences | None:
+        if school_id is None:
+            return None
+        request = academics.GetSchoolPreferencesRequest(
+            school_id=str(school_id), at=at, acting_school_id=str(school_id)
+        )
+        answer = await self._academics.ask_or(None, self._stub.GetSchoolPreferences, request)
+        return None if answer is None else to_preferences(answer.preferences)
+
+
+def to_course(course: academics.Course) -> Course:
+    """Read academics' answer. Raises: UnavailableError when it is none of ours."""
+    try:
+        course_id, school_id = CourseId(canonical_uuid(course.id)), SchoolId(canonical_uuid(course.school_id))
+    except ValueError as error:
+        raise UnavailableError("academics_down", "malformed answer") from error
+    return Course(
+        id=course_id,
+        school_id=school_id,
+        version=course.version,
+        start_at=course.start_at.ToDatetime(tzinfo=UTC),
+        end_at=course.end_at.ToDatetime(tzinfo=UTC),
+        closing_delay=timedelta(minutes=course.signature_closing_delay_minutes),
+        is_online=course.is_online,
+        is_cancelled=course.cancelled,
+        is_closed=course.signature_closed,
+        closed_at=course.signature_closed_at.ToDatetime(tzinfo=UTC) if course.HasField("signature_closed_at") else None,
+        open_until=course.signing_open_until.ToDatetime(tzinfo=UTC) if course.HasField("signing_open_until") else None,
+    )
+
+
+def to_preferences(preferences: academics.SchoolPreferences) -> Preferences:
+    """Read academics' answer; an academics of the seed knows no QR, which is then enabled."""
+    return Preferences(
+        version=preferences.version,
+        students_can_sign_before_teacher=preferences.students_can_sign_before_teacher,
+        enable_flash=preferences.enable_flash,
+        enable_nfc=preferences.enable_nfc,
+        enable_qr=preferences.enable_qr if preferences.HasField("enable_qr") else True,
+        early_open=timedelta(minutes=preferences.early_open_minutes),
+        late_grace=timedelta(minutes=preferences.late_grace_minutes),
+    )
+
+
+class GrpcPhones:
+    """Satisfies ports.Phones: identity knows the devices. Keys are remembered for up to 60 s.
+
+    origin: the address that phones sign for. A key that does not fit is asked for anew before it is refused.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, origin: str) -> None:
+        self._identity, self._origin = _Source("identity"), origin
+        self._stub = identity_rpc.IdentityQueryServiceStub(channel)
+        self._known: OrderedDict[tuple[UUID, UUID], tuple[float, Key]] = OrderedDict()
+
+    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> bool:
+        signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
+        known = self._known.get((student_id, signed.device_id))
+        if known is not None and time.monotonic() < known[0]:
+            try:
+                check(signed, known[1], origin=self._origin, person_id=student_id, now=at)
+            except ForbiddenError:
+                self._known.pop((student_id, signed.device_id), None)
+            else:
+                return True
+        key = await self._ask(signed, student_id)
+        if key is None:
+            return False
+        check(signed, key, origin=self._origin, person_id=student_id, now=at)
+        return True
+
+    async def _ask(self, signed: SignedRequest, student_id: StudentId) -> Key | None:
+        request = identity.ValidateStudentDeviceRequest(
+            student_id=str(student_id), device_identifier=str(signed.device_id)
+        )
+        nobody = identity.ValidateStudentDeviceResponse()
+        answer = await self._identity.ask_or(nobody, self._stub.ValidateStudentDevice, request)
+        if not answer.is_valid:
+            return None
+        try:
+            key = from_spki(answer.public_key)
+        except ValueError as error:
+            raise UnavailableError("identity_down", "malformed answer") from error
+        self._known[(student_id, signed.device_id)] = (time.monotonic() + DEVICE_CACHE_S, key)
+        if len(self._known) > DEVICE_CACHE_COUNT:
+            self._known.popitem(last=False)
+        return key
+
+
+class GrpcNfcCodes:
+    """Satisfies ports.NfcCodes: beacon_svc holds the beacons' secrets."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._beacon = _Source("beacon")
+        self._stub = beacon_rpc.BeaconQueryServiceStub(channel)
+
+    async def read(self, serial: str, code: str, *, at: datetime, school_id: SchoolId | None) -> NfcReading | None:
+        request = beacon.VerifyNfcCodeRequest(
+            serial=serial, code=code, at=at, acting_school_id=str(school_id) if school_id else ""
+        )
+        unknown = beacon.VerifyNfcCodeResponse()
+        answer = await self._beacon.ask_or(unknown, self._stub.VerifyNfcCode, request)
+        if not answer.is_valid:
+            return None
+        try:
+            return NfcReading(
+                beacon_id=BeaconId(canonical_uuid(answer.beacon_id)),
+                classroom_id=ClassroomId(canonical_uuid(answer.classroom_id)) if answer.classroom_id else None,
+                step=answer.step,
+            )
+        except ValueError as error:
+            raise UnavailableError("beacon_down", "malformed answer") from error

@@ -1,0 +1,204 @@
+"""gRPC door of attendance_svc: beacon_svc hands in verified proofs."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.domain.attempts import Attempt, Method, ProofFacts, Status
+from attendance_svc.domain.signatures import Answer
+from attendance_svc.ports import OpenBook
+from contracts.events.envelope import Cause
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, canonical_uuid, new_id
+from contracts.problems import InvalidInputError, ProblemError
+from contracts.rpc.attendance.api.v1 import attendance_pb2 as pb
+from contracts.rpc.attendance.api.v1 import attendance_pb2_grpc as rpc
+from infra.clock import Clock
+from infra.problem_table import GRPC_STATUS
+from infra.request_context import current
+
+Named = TypeVar("Named", bound=UUID)
+
+# What a beacon can show. Marks and QR scans come through the REST door.
+METHODS: dict[int, Method] = {
+    pb.SIGNATURE_METHOD_NFC: "NFC",
+    pb.SIGNATURE_METHOD_FLASHLIGHT: "FLASHLIGHT",
+    pb.SIGNATURE_METHOD_BEACON: "BEACON",
+}
+STATUSES: dict[Status, pb.SignatureStatus] = {
+    "PENDING": pb.SIGNATURE_STATUS_PENDING,
+    "ACCEPTED": pb.SIGNATURE_STATUS_ACCEPTED,
+    "REFUSED": pb.SIGNATURE_STATUS_REFUSED,
+    "LATE": pb.SIGNATURE_STATUS_LATE,
+}
+KEY = re.compile(r"[!-~]{1,128}")
+FLAG = re.compile(r"[a-z_]{1,40}")
+MAX_FLAGS = 16
+MAX_PROOF_BYTES = 16_384
+MAX_ATTEMPTS = 512
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+LATEST_AHEAD = timedelta(days=3652)
+# A clock that is this far off says nothing; more would leave what a datetime can hold.
+MAX_UNCERTAINTY = timedelta(days=365)
+IN_FLIGHT = 8
+
+
+class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
+    """Answers AttendanceCommandService; problems leave as exceptions, for the server's interceptor."""
+
+    def __init__(self, *, sources: Sources, open_book: OpenBook, now: Clock) -> None:
+        self._sources, self._open_book, self._now = sources, open_book, now
+
+    async def CreateSignatureAttempt(  # noqa: N802 -- as generated
+        self, request: pb.CreateSignatureAttemptRequest, context: object
+    ) -> pb.CreateSignatureAttemptResponse:
+        return await self._create(request)
+
+    async def CreateSignatureAttempts(  # noqa: N802
+        self, request: pb.CreateSignatureAttemptsRequest, context: object
+    ) -> pb.CreateSignatureAttemptsResponse:
+        if len(request.attempts) > MAX_ATTEMPTS:
+            raise InvalidInputError("malformed_field", "attempts")
+        return pb.CreateSignatureAttemptsResponse(results=await self._create_all(request.attempts))
+
+    async def _create_all(self, requests: Sequence[pb.CreateSignatureAttemptRequest]) -> list[pb.AttemptResult]:
+        """Work in the order of (course, student, key), so that equal batches at once do not wait for each other."""
+        order = sorted(range(len(requests)), key=lambda n: _sort_key(requests[n]))
+        slots = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(place: int) -> tuple[int, pb.AttemptResult]:
+            async with slots:
+                return place, await self._result(requests[place])
+
+        results = dict(await asyncio.gather(*map(one, order)))
+        return [results[place] for place in range(len(requests))]
+
+    async def _result(self, request: pb.CreateSignatureAttemptRequest) -> pb.AttemptResult:
+        try:
+            return pb.AttemptResult(response=await self._create(request))
+        except ProblemError as problem:
+            status: int = GRPC_STATUS[type(problem)].value[0]
+            return pb.AttemptResult(problem=pb.AttemptProblem(grpc_status=status, code=problem.code))
+
+    async def _create(self, request: pb.CreateSignatureAttemptRequest) -> pb.CreateSignatureAttemptResponse:
+        now = self._now()
+        attempt = to_attempt(request, now)
+        has_device = not request.HasField("device_verified") or request.device_verified
+        answer = await create_signature_attempt(
+            attempt,
+            signature_id=SignatureId(new_id()),
+            sources=self._sources,
+            open_book=self._open_book,
+            cause=cause_of(attempt.beacon_id, now),
+            proof=ProofFacts(has_device=has_device),
+        )
+        return to_response(answer)
+
+
+def cause_of(beacon_id: BeaconId | None, now: datetime) -> Cause:
+    """Return that a beacon caused what happens, with the ids of the call."""
+    context = current()
+    return Cause(
+        at=now,
+        actor_type="beacon",
+        actor_id=beacon_id,
+        request_id=context.request_id if context else None,
+        traceparent=context.traceparent if context else None,
+    )
+
+
+def to_attempt(request: pb.CreateSignatureAttemptRequest, now: datetime) -> Attempt:
+    """Read the contract. Raises: InvalidInputError("malformed_field") naming the field."""
+    method = METHODS.get(request.method)
+    if method is None:
+        raise InvalidInputError("malformed_field", "method")
+    if request.teacher_id or request.administrator_id:
+        raise InvalidInputError("malformed_field", "teacher_id")
+    if request.idempotency_key and not KEY.fullmatch(request.idempotency_key):
+        raise InvalidInputError("malformed_field", "idempotency_key")
+    proof = request.beacon_proof
+    # What beacon_svc received cannot lie ahead of now: else a proof from the future would be believed.
+    received_at = min(_moment(request, "received_at", now) or now, now)
+    course_id, student_id = _id(request.course_id, "course_id"), _id(request.student_id, "student_id")
+    school_id, beacon_id = _id(request.acting_school_id, "acting_school_id"), _id(proof.beacon_id, "beacon_id")
+    classroom_id = _id(proof.classroom_id, "classroom_id")
+    if student_id is None:
+        raise InvalidInputError("malformed_field", "student_id")
+    return Attempt(
+        idempotency_key=request.idempotency_key or None,
+        school_id=SchoolId(school_id) if school_id else None,
+        course_id=CourseId(course_id) if course_id else None,
+        student_id=StudentId(student_id),
+        method=method,
+        t=_moment(proof, "proof_time", now) or received_at,
+        received_at=received_at,
+        uncertainty=_uncertainty(proof),
+        flags=_flags(proof),
+        beacon_id=BeaconId(beacon_id) if beacon_id else None,
+        classroom_id=ClassroomId(classroom_id) if classroom_id else None,
+        proof=_payload(proof),
+        proof_digest=hashlib.sha256(f"{proof.beacon_id}\n{proof.proof_type}\n".encode() + proof.proof_payload).digest(),
+    )
+
+
+def _id(text: str, field: str) -> UUID | None:
+    if not text:
+        return None
+    try:
+        return canonical_uuid(text)
+    except ValueError as error:
+        raise InvalidInputError("malformed_field", field) from error
+
+
+def _moment(message: pb.CreateSignatureAttemptRequest | pb.BeaconProof, field: str, now: datetime) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    stamp: Timestamp = getattr(message, field)
+    try:
+        moment = stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError("malformed_field", field) from error
+    if not EARLIEST <= moment <= now + LATEST_AHEAD:
+        raise InvalidInputError("malformed_field", field)
+    return moment
+
+
+def _uncertainty(proof: pb.BeaconProof) -> timedelta:
+    if proof.uncertainty_ms < 0:
+        raise InvalidInputError("malformed_field", "uncertainty_ms")
+    return timedelta(milliseconds=min(proof.uncertainty_ms, MAX_UNCERTAINTY // timedelta(milliseconds=1)))
+
+
+def _flags(proof: pb.BeaconProof) -> frozenset[str]:
+    if len(proof.flags) > MAX_FLAGS or not all(map(FLAG.fullmatch, proof.flags)):
+        raise InvalidInputError("malformed_field", "flags")
+    return frozenset(proof.flags)
+
+
+def _payload(proof: pb.BeaconProof) -> bytes | None:
+    if len(proof.proof_payload) > MAX_PROOF_BYTES or len(proof.proof_type) > MAX_FLAGS * 8:
+        raise InvalidInputError("malformed_field", "proof_payload")
+    return proof.proof_payload or None
+
+
+def _sort_key(request: pb.CreateSignatureAttemptRequest) -> tuple[str, str, str]:
+    return request.course_id, request.student_id, request.idempotency_key
+
+
+def to_response(answer: Answer) -> pb.CreateSignatureAttemptResponse:
+    """Say the outcome in wire terms."""
+    signature = answer.signature
+    return pb.CreateSignatureAttemptResponse(
+        signature_id=str(signature.id),
+        status=STATUSES[signature.status],
+        message=answer.reason.replace("_", " "),
+        reason=answer.reason,
+        rule_version=signature.rule_version,
+    )
