@@ -1,0 +1,1 @@
+"""Streams played step by step, by one seed."""
