@@ -59,5 +59,3 @@ def busy_s() -> float:
     """Return the seconds that all processors together have spent working."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
-
-
