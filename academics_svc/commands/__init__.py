@@ -1,0 +1,1 @@
+"""What academics can be asked to do: one function per intent."""

@@ -1,0 +1,104 @@
+"""The one place where academics_svc chooses its real parts."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import asyncpg
+
+from academics_svc.clients import GrpcBeaconDirectory, GrpcPeople
+from academics_svc.grpc_api import CommandApi, QueryApi
+from academics_svc.http_api.desk import Desk
+from academics_svc.http_api.routes import routes
+from academics_svc.ports import OpenBooks
+from academics_svc.settings import Settings
+from academics_svc.store.books import open_books
+from contracts.problems import UnavailableError
+from contracts.rpc.academics.api.v1.academics_pb2_grpc import (
+    add_AcademicsCommandServiceServicer_to_server,
+    add_AcademicsQueryServiceServicer_to_server,
+)
+from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
+from infra.clock import Clock, utc_now
+from infra.grpc_client import connect
+from infra.grpc_server import Register
+from infra.http_server import Doorkeeper
+from infra.jwks import RemoteKeys
+from infra.migrate import upgrade
+from infra.postgres import Pool, check_durable, connection, create_pool
+from infra.process import Parts, identity_of
+from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.log_postgres import PostgresEventLog
+from streams.log_service import EventLogServicer
+from streams.outbox import Outbox
+from streams.redis_client import writer_client
+from streams.relay import Relay
+from streams.schema import WrongSetupError, check_shard_count, prepare
+
+SOURCE = "academics"
+
+
+@asynccontextmanager
+async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts]:
+    """Connect academics_svc's parts; leaving closes them."""
+    url, shards = settings.database_url.get_secret_value(), settings.shard_count
+    redis = writer_client(settings.redis_url.get_secret_value())
+    identity = connect(settings.identity_grpc, callee="identity", identity=identity_of(settings))
+    beacon = connect(settings.beacon_grpc, callee="beacon", identity=identity_of(settings))
+    async with (
+        create_pool(url, name="academics_svc", size=settings.database_pool_count) as pool,
+        redis,
+        identity,
+        beacon,
+    ):
+        relay = Relay(source=SOURCE, pool=pool, redis=redis, shards=range(shards))
+        books = partial(open_books, pool, Outbox(shards), relay.poke)
+        keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
+        desk = Desk(
+            pool=pool,
+            open_books=books,
+            people=GrpcPeople(identity),
+            beacons=GrpcBeaconDirectory(beacon),
+            now=now,
+            shard_count=shards,
+        )
+        yield Parts(
+            routes=routes(desk),
+            doorkeeper=Doorkeeper(
+                people=TokenVerifier(USER_TOKEN, keys, now=now),
+                beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
+            ),
+            registers=build_registers(pool, books, now),
+            loops={"relay": [relay.run]},
+            ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
+        )
+
+
+def build_registers(pool: Pool, books: OpenBooks, now: Clock) -> Sequence[Register]:
+    """Return what adds each gRPC service to a server."""
+    return [
+        partial(add_AcademicsQueryServiceServicer_to_server, QueryApi(pool=pool, now=now)),
+        partial(add_AcademicsCommandServiceServicer_to_server, CommandApi(open_books=books, now=now)),
+        partial(add_EventLogServiceServicer_to_server, EventLogServicer(PostgresEventLog(pool))),
+    ]
+
+
+async def is_migrated(pool: Pool, settings: Settings) -> bool:
+    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
+    try:
+        async with connection(pool) as lent:
+            await check_shard_count(lent, source=SOURCE, shard_count=settings.shard_count)
+        return not (settings.require_durable_database and await check_durable(pool))
+    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
+        return False
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema and prepare the log."""
+    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
+    await upgrade(SOURCE, url)
+    owner = await asyncpg.connect(url)
+    try:
+        await prepare(owner, source=SOURCE, shard_count=settings.shard_count)
+    finally:
+        await owner.close()
