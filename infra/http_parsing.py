@@ -1,6 +1,7 @@
 """Reading a request strictly: headers, path, query and body, each refused with a code when it is off."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from infra.tokens import Caller
 BODY_TIMEOUT_S = 5
 KEY_MAX_CHARS = 128
 VERSION_MAX_DIGITS = 18
+PLACE = re.compile(r"[A-Za-z0-9_.]{1,80}")
 # Of two equal headers, two readers may each take another one.
 SINGLE_HEADERS = (hdrs.AUTHORIZATION, "Idempotency-Key", hdrs.IF_MATCH, hdrs.CONTENT_TYPE)
 
@@ -57,7 +59,9 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             raw = await request.read()
     except TimeoutError as error:
-        raise MalformedError("malformed_body", "the body did not arrive in time") from error
+        raise MalformedError("request_too_slow") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise MalformedError("malformed_request") from error
     if len(raw) > max_bytes:
         raise PayloadTooLargeError("body_too_large")
     return raw
@@ -89,11 +93,14 @@ def _parse_query(request: web.Request, model: type[Query]) -> Query:
 
 
 def fields_of(error: ValidationError) -> list[str]:
-    """Return where `error` found fault, as dotted paths; never the values."""
-    return sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})[:20]
+    """Return where `error` found fault, as dotted paths; never the values, nor names that are no plain words."""
+    found = {".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)}
+    return sorted({path if PLACE.fullmatch(path) else "?" for path in found})[:20]
 
 
 def _parse_ids(path: Mapping[str, str]) -> dict[str, UUID]:
+    if any("\0" in text for text in path.values()):
+        raise MalformedError("malformed_path")
     try:
         return {name: canonical_uuid(text) for name, text in path.items() if name.endswith("_id")}
     except ValueError as error:

@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from contracts.problems import (
     TITLES,
     DeadlineError,
     ForbiddenError,
+    MalformedError,
     ProblemError,
     UnauthenticatedError,
     UnavailableError,
@@ -53,18 +54,25 @@ class Doorkeeper:
 
 
 def build_app(routes: Iterable[AnyRoute], doorkeeper: Doorkeeper, *, max_in_flight: int = 1024) -> web.Application:
-    """Return the application that serves `routes`; each request is limited to 8 s and answered with a request id."""
-    app = web.Application(
-        middlewares=[_number_requests, _answer_problems, _limit_in_flight(max_in_flight)], client_max_size=2**20
-    )
+    """Return the application that serves `routes`; each request is limited to 8 s and answered with a request id.
+
+    max_in_flight: of the routes; what is added later, like probes, answers also when they are full.
+    """
+    app = web.Application(middlewares=[_number_requests, _answer_problems], client_max_size=2**20)
+    slots = asyncio.Semaphore(max_in_flight)
     for route in routes:
-        app.router.add_route(route.method, route.path, _serve(route, doorkeeper))
-    app.on_response_prepare.append(_hide_server)
+        app.router.add_route(route.method, route.path, _serve(route, doorkeeper, slots))
+    app.on_response_prepare.append(_add_headers)
     return app
 
 
-async def _hide_server(_request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers[hdrs.SERVER] = "rollcall"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    # Streams are prepared while they are served, all else afterwards.
+    if context := current():
+        response.headers["x-request-id"] = context.request_id
 
 
 @web.middleware
@@ -138,30 +146,19 @@ def problem_document(status: int, code: str, **more: object) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
-def _limit_in_flight(most: int) -> Middleware:
-    slots = asyncio.Semaphore(most)
-
-    @web.middleware
-    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _serve(route: AnyRoute, doorkeeper: Doorkeeper, slots: asyncio.Semaphore) -> Handler:
+    async def serve(request: web.Request) -> web.StreamResponse:
         if slots.locked():
             raise UnavailableError("overloaded")
-        async with slots:
-            return await handler(request)
-
-    return limit
-
-
-def _serve(route: AnyRoute, doorkeeper: Doorkeeper) -> Handler:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        if route.streams:
-            return await _handle(route, doorkeeper, request)
-        async with asyncio.timeout(REQUEST_LIMIT_S):
+        async with slots, asyncio.timeout(None if route.streams else REQUEST_LIMIT_S):
             return await _handle(route, doorkeeper, request)
 
     return serve
 
 
 async def _handle(route: AnyRoute, doorkeeper: Doorkeeper, request: web.Request) -> web.StreamResponse:
+    if request.version != HttpVersion11:
+        raise MalformedError("malformed_request")
     refuse_repeated_headers(request)
     caller = await doorkeeper.admit(request, route)
     reply = await route.handler(await parse_call(route, request, caller))
@@ -185,7 +182,14 @@ def to_response(reply: Reply) -> web.Response:
 
 async def serve_app(app: web.Application, *, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Start serving; return the runner, whose `cleanup()` drains and stops, and the port that was bound."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=DRAIN_S)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=DRAIN_S,
+        # Nothing here reads compressed bodies, so nothing shall unpack them.
+        auto_decompress=False,
+    )
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner, int(runner.addresses[0][1])
