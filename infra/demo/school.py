@@ -215,8 +215,13 @@ class Builder:
 
     async def _beacon(self, school: School, room: str) -> Beacon:
         beacon = Beacon(id=school.id, serial=f"DEMO-{secrets.token_hex(4).upper()}", origin=self._stage.base_url)
-        body = {"serial": beacon.serial, "public_key": public_pem(beacon.key)}
-        made = (await school.admin.doors.post("/dev/beacons", body)).expect(CREATED)
+        body = {
+            "school_id": str(school.id),
+            "serial": beacon.serial,
+            "public_key": public_pem(beacon.key),
+            "nfc_profile": "totp-v1",
+        }
+        made = (await self._dev.doors.post("/dev/beacons", body)).expect(CREATED)
         beacon.id = UUID(made["id"])
         beacon.take_key(beacon.key)
         beacon.totp_key = base64.b32decode(made["totp_key"] + "=" * (-len(made["totp_key"]) % 8))
