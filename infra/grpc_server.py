@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from contracts.problems import DeadlineError, ForbiddenError, InvalidInputError, UnauthenticatedError
-from contracts.rpc.callers import CALLERS
+from contracts.rpc.callers import CALLERS, LOG_READERS, LOG_SERVICE, Peer
 from infra.grpc_problems import Context, problems_to_status
 from infra.request_context import serving
 
@@ -63,7 +63,13 @@ def server_credentials(identity: Identity) -> grpc.ServerCredentials:
 
 
 class Gate(grpc.aio.ServerInterceptor):
-    """Lets a call in when its peer may make it and it carries a deadline; answers its problems."""
+    """Lets a call in when its peer may make it and it carries a deadline; answers its problems.
+
+    service: the one that serves ("academics"); it decides who may read the log.
+    """
+
+    def __init__(self, service: str = "") -> None:
+        self._service = service
 
     async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> "Handler | None":
         handler = await continuation(details)
@@ -73,18 +79,26 @@ class Gate(grpc.aio.ServerInterceptor):
         if kind is None:
             raise TypeError(f"{details.method} streams requests, which no contract here does")
         return WRAP[kind](  # type: ignore[no-any-return]
-            guarded(getattr(handler, kind), details.method),
+            guarded(getattr(handler, kind), details.method, callers_of(details.method, self._service)),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
 
-def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+def callers_of(method: str, service: str) -> frozenset[Peer]:
+    """Return who may call `method` ("/package.Service/Method") of `service` ("academics")."""
+    package, _, name = method.removeprefix("/").partition("/")
+    if package == LOG_SERVICE and service:
+        return LOG_READERS[service]
+    return CALLERS.get(package, {}).get(name, frozenset())
+
+
+def guarded(method: Callable[..., Any], name: str, callers: frozenset[Peer]) -> Callable[..., Any]:
     """Return `method` behind the gate, and of the same kind, by which gRPC chooses how to call it."""
     if inspect.isasyncgenfunction(method):
 
         async def generate(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 -- any message
-            async with admitted(context, name):
+            async with admitted(context, name, callers):
                 async for answer in method(request, context):
                     yield answer
 
@@ -93,7 +107,7 @@ def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
         return method  # the generated "not implemented"
 
     async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 -- any message
-        async with admitted(context, name) as limit_s:
+        async with admitted(context, name, callers) as limit_s:
             async with asyncio.timeout(limit_s):
                 return await method(request, context)
 
@@ -101,11 +115,11 @@ def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 @asynccontextmanager
-async def admitted(context: Context, method: str) -> AsyncIterator[float]:
+async def admitted(context: Context, method: str, callers: frozenset[Peer]) -> AsyncIterator[float]:
     """Check the peer and the deadline of a call and serve it in its context; yield the seconds it has."""
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     async with problems_to_status(context, method):
-        check_peer(context.auth_context(), method)
+        check_peer(context.auth_context(), callers)
         limit_s = check_deadline(context.time_remaining())
         with serving(request_id=metadata.get("x-request-id"), traceparent=metadata.get("traceparent"), limit_s=limit_s):
             try:
@@ -114,8 +128,8 @@ async def admitted(context: Context, method: str) -> AsyncIterator[float]:
                 raise DeadlineError("deadline_exceeded") from error
 
 
-def check_peer(auth: Mapping[str, Iterable[bytes]], method: str) -> None:
-    """Pass when the peer's certificate names a service that may call `method` ("/package.Service/Method").
+def check_peer(auth: Mapping[str, Iterable[bytes]], callers: frozenset[Peer]) -> None:
+    """Pass when the peer's certificate names exactly one service, and that is one of `callers`.
 
     Raises: UnauthenticatedError("peer_unauthenticated"), ForbiddenError("peer_forbidden").
     """
@@ -123,8 +137,7 @@ def check_peer(auth: Mapping[str, Iterable[bytes]], method: str) -> None:
     match = SPIFFE_ID.fullmatch(names[0].decode("utf-8", "replace")) if len(names) == 1 else None
     if match is None:
         raise UnauthenticatedError("peer_unauthenticated")
-    service, _, name = method.removeprefix("/").partition("/")
-    if match[1] not in CALLERS.get(service, {}).get(name, frozenset()):
+    if match[1] not in callers:
         raise ForbiddenError("peer_forbidden")
 
 
@@ -138,10 +151,10 @@ def check_deadline(remaining_s: float | None) -> float:
 
 
 def build_server(
-    registers: Iterable[Register], *, max_calls: int = 1024
+    registers: Iterable[Register], *, service: str = "", max_calls: int = 1024
 ) -> tuple[grpc.aio.Server, health.HealthServicer]:
     """Return a server with every servicer registered and the standard health service; bind and start it yourself."""
-    server = grpc.aio.server(interceptors=[Gate()], options=OPTIONS, maximum_concurrent_rpcs=max_calls)
+    server = grpc.aio.server(interceptors=[Gate(service)], options=OPTIONS, maximum_concurrent_rpcs=max_calls)
     for register in registers:
         register(server)
     status = health.HealthServicer()

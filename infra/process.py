@@ -114,7 +114,7 @@ async def running(process: ServiceProcess[S], settings: S) -> AsyncIterator[dict
         stack.push_async_callback(finish, tasks, stopping)
         ports: dict[str, int] = {}
         if "grpc" in settings.parts:
-            ports["grpc_port"] = await stack.enter_async_context(_grpc(parts, settings))
+            ports["grpc_port"] = await stack.enter_async_context(_grpc(process.name, parts, settings))
         if "http" in settings.parts:
             ports["http_port"] = await stack.enter_async_context(_http(parts, settings, stopping))
         yield ports
@@ -122,8 +122,8 @@ async def running(process: ServiceProcess[S], settings: S) -> AsyncIterator[dict
 
 
 @asynccontextmanager
-async def _grpc(parts: Parts, settings: ServiceSettings) -> AsyncIterator[int]:
-    server, status = build_server(parts.registers, max_calls=settings.max_requests_in_flight_count)
+async def _grpc(name: str, parts: Parts, settings: ServiceSettings) -> AsyncIterator[int]:
+    server, status = build_server(parts.registers, service=name, max_calls=settings.max_requests_in_flight_count)
     identity = identity_of(settings)
     port = await start_server(server, identity, host=settings.host, port=settings.grpc_port)
     await status.set("", SERVING)

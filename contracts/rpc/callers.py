@@ -23,17 +23,27 @@ CALLERS: dict[str, dict[str, frozenset[Peer]]] = {
         "CreateSignatureAttempts": frozenset(("beacon",)),
     },
     "identity.api.v1.IdentityQueryService": {
-        "GetUserLite": OPS,
-        "Exists": OPS | {"academics"},
-        "ValidateStudentDevice": OPS | {"attendance", "beacon"},
+        "GetUserLite": OPS | {"academics", "attendance"},
+        "Exists": OPS | {"academics", "attendance"},
+        # A credential oracle: not for operators.
+        "ValidateStudentDevice": frozenset(("attendance", "beacon")),
         "ListUsersLite": OPS | {"academics", "attendance"},
     },
     "beacon.api.v1.BeaconQueryService": {
-        "VerifyNfcCode": ATTENDANCE,
+        "VerifyNfcCode": frozenset(("attendance",)),
         "ListBeaconsByClassroom": OPS | {"academics"},
     },
     "streams.api.v1.EventLogService": {"Head": EVERYBODY, "ReadLog": EVERYBODY},
     "grpc.health.v1.Health": {"Check": EVERYBODY, "Watch": EVERYBODY},
+}
+
+# Every producer serves its log; who may read it depends on whose it is.
+LOG_SERVICE = "streams.api.v1.EventLogService"
+LOG_READERS: dict[str, frozenset[Peer]] = {
+    "identity": EVERYBODY - {"identity"},
+    "academics": OPS | {"attendance", "beacon"},
+    "attendance": OPS,
+    "beacon": OPS,
 }
 
 # Safe to repeat, so clients retry them when the callee is unavailable. Commands are never retried by a channel.
