@@ -1,0 +1,147 @@
+"""Keep the timers that close courses. Whoever gives the connection owns the transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from attendance_svc.domain.attempts import Course, Preferences
+from attendance_svc.domain.closing import ClosingTimer, decide_timer, retry_at
+from contracts.events.academics import CourseState, PreferencesUpdated
+from contracts.ids import CourseId, SchoolId
+from infra.postgres import Connection, Row
+from streams.codec import Delivered
+
+FIND_TIMER = "SELECT state, due_at, next_at, attempts FROM course_closing WHERE course_id = $1"
+FIND_PREFERENCES = """
+SELECT default_signature_closing_delay_minutes, late_grace_minutes FROM copy_preferences
+WHERE school_id = $1 AND recorded_to = 'infinity'
+"""
+KEEP_TIMER = """
+INSERT INTO course_closing (course_id, school_id, shard, state, due_at, next_at, attempts)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (course_id) DO UPDATE
+SET state = excluded.state, due_at = excluded.due_at, next_at = excluded.next_at, attempts = excluded.attempts,
+    last_error = CASE WHEN excluded.attempts = 0 THEN NULL ELSE course_closing.last_error END
+"""
+RUNNING = """
+SELECT k.state, k.due_at, k.next_at, k.attempts, c.course_id, c.school_id, c.start_at, c.end_at,
+       c.closing_delay_minutes, c.signing_open_until
+FROM course_closing k JOIN copy_course c ON c.course_id = k.course_id AND c.recorded_to = 'infinity'
+WHERE k.school_id = $1 AND k.state IN ('armed', 'firing')
+ORDER BY k.course_id FOR UPDATE OF k
+"""
+MOVE_TIMERS = """
+UPDATE course_closing k
+SET state = 'armed', due_at = moved.due_at, next_at = moved.due_at, attempts = 0, last_error = NULL
+FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (course_id, due_at) WHERE k.course_id = moved.course_id
+"""
+FORGET = "DELETE FROM course_closing WHERE shard = $1"
+# Until next_at nobody else takes the row: it is the lease as well as the pause.
+CLAIM = """
+UPDATE course_closing SET state = 'firing', attempts = attempts + 1, next_at = $2
+WHERE course_id IN (
+    SELECT course_id FROM course_closing WHERE state IN ('armed', 'firing') AND next_at <= $1
+    ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING course_id, attempts
+"""
+PUT_OFF = """
+UPDATE course_closing k SET next_at = later.next_at, last_error = $4
+FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[]) AS later (course_id, attempts, next_at)
+WHERE k.course_id = later.course_id AND k.attempts = later.attempts AND k.state = 'firing'
+"""
+OLDEST_DUE = "SELECT min(due_at) FROM course_closing WHERE state IN ('armed', 'firing')"
+CLAIM_LIMIT = 200
+LEASE = timedelta(seconds=10)
+
+Claim = tuple[UUID, int]  # a course and which try this is
+
+
+async def follow_course(connection: Connection, course: CourseState, event: Delivered) -> None:
+    """Arm, re-arm, finish or cancel the timer of a course whose newest state this is."""
+    row = await connection.fetchrow(FIND_TIMER, course.course_id)
+    found = await connection.fetchrow(FIND_PREFERENCES, course.school_id)
+    default_minutes, grace_minutes = found or (15, 0)  # what academics sets up a school with
+    delay_minutes = default_minutes if course.closing_delay_minutes is None else course.closing_delay_minutes
+    timer = decide_timer(
+        None if row is None else _timer(row),
+        _course(course, delay_minutes),
+        Preferences(late_grace=timedelta(minutes=grace_minutes)),
+    )
+    await connection.execute(
+        KEEP_TIMER,
+        course.course_id,
+        course.school_id,
+        event.shard,
+        timer.state,
+        timer.due_at,
+        timer.next_at,
+        timer.attempts,
+    )
+
+
+async def follow_preferences(connection: Connection, preferences: PreferencesUpdated) -> None:
+    """Move the timers of the school's courses that are still open."""
+    now = Preferences(late_grace=timedelta(minutes=preferences.late_grace_minutes))
+    moved: dict[UUID, datetime] = {}
+    for row in await connection.fetch(RUNNING, preferences.school_id):
+        standing = _timer(row)
+        timer = decide_timer(standing, _open_course(row, preferences.default_signature_closing_delay_minutes), now)
+        if timer is not standing:
+            moved[row["course_id"]] = timer.due_at
+    await connection.execute(MOVE_TIMERS, list(moved), list(moved.values()))
+
+
+async def forget_shard(connection: Connection, shard: int) -> None:
+    """Drop the timers of one shard: the log tells them anew."""
+    await connection.execute(FORGET, shard)
+
+
+async def claim(connection: Connection, now: datetime) -> list[Claim]:
+    """Take timers that are due, oldest first, at most 200; nobody else gets them for 10 s."""
+    rows = await connection.fetch(CLAIM, now, now + LEASE, CLAIM_LIMIT)
+    return [(row["course_id"], row["attempts"]) for row in rows]
+
+
+async def put_off(connection: Connection, claims: Sequence[Claim], now: datetime, error: str | None) -> None:
+    """Try the claimed timers again later, unless academics' event has ended or moved them meanwhile."""
+    later = [retry_at(now, attempts) for _, attempts in claims]
+    await connection.execute(PUT_OFF, [each[0] for each in claims], [each[1] for each in claims], later, error)
+
+
+async def find_oldest_due(connection: Connection) -> datetime | None:
+    """Return when the first of the courses that are still open was, or is, due to be closed."""
+    found: datetime | None = await connection.fetchval(OLDEST_DUE)
+    return found
+
+
+def _timer(row: Row) -> ClosingTimer:
+    """Columns as in FIND_TIMER."""
+    return ClosingTimer(state=row["state"], due_at=row["due_at"], next_at=row["next_at"], attempts=row["attempts"])
+
+
+def _course(course: CourseState, delay_minutes: int) -> Course:
+    return Course(
+        id=CourseId(course.course_id),
+        school_id=SchoolId(course.school_id),
+        start_at=course.start_at,
+        end_at=course.end_at,
+        closing_delay=timedelta(minutes=delay_minutes),
+        is_cancelled=course.cancelled,
+        is_closed=course.signature_closed,
+        closed_at=course.signature_closed_at,
+        open_until=course.signing_open_until,
+    )
+
+
+def _open_course(row: Row, default_minutes: int) -> Course:
+    """Columns as in RUNNING."""
+    delay_minutes = row["closing_delay_minutes"]
+    return Course(
+        id=CourseId(row["course_id"]),
+        school_id=SchoolId(row["school_id"]),
+        start_at=row["start_at"],
+        end_at=row["end_at"],
+        closing_delay=timedelta(minutes=default_minutes if delay_minutes is None else delay_minutes),
+        open_until=row["signing_open_until"],
+    )

@@ -1,0 +1,221 @@
+"""Keep and publish the sheets of courses: who was there, as far as it is known.
+
+A sheet is looked at when the copy of academics is sure of everything up to the moment in question.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from attendance_svc.domain.attempts import Status
+from attendance_svc.domain.closing import (
+    CourseOutline,
+    DueSheet,
+    Sheet,
+    SheetCount,
+    SheetNews,
+    count_sheet,
+    decide_sheet,
+    is_settled,
+    next_look,
+)
+from attendance_svc.store.academics_copy import roster
+from attendance_svc.store.signatures import LOCK_COURSE, lock_number
+from contracts.events.academics import CourseState
+from contracts.events.attendance import SheetClosed, SheetFinal, SheetRevised, SheetState
+from contracts.events.envelope import Aggregate, Cause, wrap
+from contracts.ids import CourseId, SchoolId, StudentId, new_id
+from infra.postgres import Connection, Row
+from streams.codec import Delivered
+from streams.outbox import Outbox
+
+FIND = """
+SELECT version, is_final, settled_end_at, expected, accepted, late, pending, refused, absent_ids, provisional
+FROM sheet WHERE course_id = $1 FOR UPDATE
+"""
+FOLLOW = """
+INSERT INTO sheet (course_id, school_id, shard, look_at) VALUES ($1, $2, $3, coalesce($4, 'infinity'::timestamptz))
+ON CONFLICT (course_id) DO UPDATE SET look_at = excluded.look_at, next_at = '-infinity'
+"""
+UNSETTLE = "DELETE FROM course_settled WHERE course_id = $1"
+# $2: how far the copy must be beyond the moment that is looked at. Until next_at nobody else takes the sheet, and one
+# that cannot be looked at does not hold up the others.
+CLAIM = """
+WITH ready AS (
+    SELECT shard, as_of - $2::interval AS sure_until FROM streams_checkpoint
+    WHERE consumer = 'attendance.copy' AND source = 'academics' AND state = 'running'
+), candidate AS (
+    (SELECT s.course_id FROM ready r JOIN sheet s ON s.shard = r.shard
+     WHERE s.look_at <= r.sure_until AND s.look_at < 'infinity' AND s.next_at <= $1 ORDER BY s.look_at LIMIT $3)
+    UNION
+    (SELECT m.course_id FROM sheet_change m JOIN sheet s ON s.course_id = m.course_id
+     WHERE s.next_at <= $1 ORDER BY m.id LIMIT $3)
+), due AS (
+    SELECT s.course_id,
+           CASE WHEN c.end_at <= r.sure_until AND (s.settled_end_at IS NULL OR s.settled_end_at < c.end_at)
+                THEN c.end_at END AS settles_end_at
+    FROM candidate JOIN sheet s USING (course_id) JOIN ready r ON r.shard = s.shard
+    JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
+    ORDER BY s.course_id FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE sheet SET next_at = $1 + $4::interval
+FROM due WHERE sheet.course_id = due.course_id RETURNING sheet.course_id, settles_end_at
+"""
+FIND_COURSE = """
+SELECT course_id, school_id, end_at, signature_closed, cancelled FROM copy_course
+WHERE course_id = $1 AND recorded_to = 'infinity'
+"""
+LIST_SIGNATURES = """
+SELECT subject_id, status FROM signature
+WHERE course_id = $1 AND kind = 'student' AND superseded_by IS NULL AND voided_at IS NULL
+"""
+KEEP = """
+UPDATE sheet
+SET version = $2, is_final = $3, settled_end_at = $4, look_at = coalesce($5, 'infinity'::timestamptz),
+    next_at = '-infinity', expected = $6, accepted = $7, late = $8, pending = $9, refused = $10,
+    absent_ids = $11, provisional = $12
+WHERE course_id = $1
+"""
+FORGET_CHANGES = "DELETE FROM sheet_change WHERE course_id = $1"
+
+CLAIM_LIMIT = 20
+LEASE = timedelta(seconds=10)
+# The two clocks may be 250 ms apart, and a write of academics takes up to a second from its time to its commit.
+CERTAINTY = timedelta(milliseconds=1_250)
+EVENTS: dict[SheetNews, type[SheetState]] = {"closed": SheetClosed, "revised": SheetRevised, "final": SheetFinal}
+
+
+async def follow_course(connection: Connection, course: CourseState, event: Delivered) -> None:
+    """Note when the sheet of a course whose newest state this is has to be looked at.
+
+    A course that now ends later than it was settled for is not settled any more.
+    """
+    sheet = await _find(connection, CourseId(course.course_id))
+    outline = CourseOutline(
+        id=CourseId(course.course_id),
+        school_id=SchoolId(course.school_id),
+        end_at=course.end_at,
+        is_closed=course.signature_closed,
+        is_cancelled=course.cancelled,
+    )
+    if not is_settled(sheet, outline):
+        await connection.execute(UNSETTLE, outline.id)
+    look_at = event.recorded_at if outline.is_closed or sheet.version else next_look(sheet, outline)
+    await connection.execute(FOLLOW, outline.id, outline.school_id, event.shard, look_at)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSheets:
+    """Satisfies jobs.Sheets."""
+
+    outbox: Outbox
+
+    async def claim(self, connection: Connection, now: datetime) -> list[DueSheet]:
+        rows = await connection.fetch(CLAIM, now, CERTAINTY, CLAIM_LIMIT, LEASE)
+        return [DueSheet(course_id=row["course_id"], settles_end_at=row["settles_end_at"]) for row in rows]
+
+    async def publish(self, connection: Connection, due: DueSheet, now: datetime) -> None:
+        await connection.execute(LOCK_COURSE, lock_number(due.course_id))
+        sheet = await _find(connection, due.course_id)
+        row = await connection.fetchrow(FIND_COURSE, due.course_id)
+        if row is None:
+            return
+        course = _outline(row)
+        if due.settles_end_at is not None:
+            sheet = replace(sheet, settled_end_at=due.settles_end_at)
+            if not is_settled(sheet, course):
+                # The course was extended while it was being settled.
+                await connection.execute(UNSETTLE, course.id)
+        count = await self._count(connection, course, now)
+        news, count = decide_sheet(sheet, course, count, now)
+        while news is not None:
+            sheet = replace(
+                sheet, version=sheet.version + 1, is_final=sheet.is_final or news == "final", published=count
+            )
+            await self._announce(connection, course, sheet, news, now)
+            news, count = decide_sheet(sheet, course, count, now)
+        await _keep(connection, course, sheet)
+        await connection.execute(FORGET_CHANGES, course.id)
+
+    async def _count(self, connection: Connection, course: CourseOutline, now: datetime) -> SheetCount:
+        expected = [] if course.is_cancelled else await roster(connection, course.id, min(now, course.end_at))
+        rows = await connection.fetch(LIST_SIGNATURES, course.id)
+        return count_sheet(expected, [_signature(row) for row in rows])
+
+    async def _announce(
+        self, connection: Connection, course: CourseOutline, sheet: Sheet, news: SheetNews, now: datetime
+    ) -> None:
+        count = sheet.published
+        assert count is not None  # noqa: S101 -- just counted
+        said = EVENTS[news](
+            course_id=course.id,
+            school_id=course.school_id,
+            expected=count.expected,
+            accepted=count.accepted,
+            late=count.late,
+            pending=count.pending,
+            refused=count.refused,
+            absent_ids=list(count.absent_ids),
+            provisional=count.provisional,
+        )
+        of = Aggregate(type="sheet", id=course.id, version=sheet.version, school_id=course.school_id)
+        await self.outbox.add(connection, wrap(said, id=new_id(), of=of, cause=Cause(at=now, actor_type="job")))
+
+
+async def _find(connection: Connection, course_id: CourseId) -> Sheet:
+    row = await connection.fetchrow(FIND, course_id)
+    if row is None:
+        return Sheet()
+    return Sheet(
+        version=row["version"],
+        is_final=row["is_final"],
+        settled_end_at=row["settled_end_at"],
+        published=_published(row) if row["version"] else None,
+    )
+
+
+def _published(row: Row) -> SheetCount:
+    """Columns as in FIND."""
+    return SheetCount(
+        expected=row["expected"],
+        accepted=row["accepted"],
+        late=row["late"],
+        pending=row["pending"],
+        refused=row["refused"],
+        absent_ids=tuple(StudentId(each) for each in row["absent_ids"]),
+        provisional=row["provisional"],
+    )
+
+
+async def _keep(connection: Connection, course: CourseOutline, sheet: Sheet) -> None:
+    count = sheet.published
+    counted: tuple[object, ...] = (None,) * 7
+    if count is not None:
+        counted = (
+            count.expected,
+            count.accepted,
+            count.late,
+            count.pending,
+            count.refused,
+            count.absent_ids,
+            count.provisional,
+        )
+    await connection.execute(
+        KEEP, course.id, sheet.version, sheet.is_final, sheet.settled_end_at, next_look(sheet, course), *counted
+    )
+
+
+def _outline(row: Row) -> CourseOutline:
+    """Columns as in FIND_COURSE."""
+    return CourseOutline(
+        id=CourseId(row["course_id"]),
+        school_id=SchoolId(row["school_id"]),
+        end_at=row["end_at"],
+        is_closed=row["signature_closed"],
+        is_cancelled=row["cancelled"],
+    )
+
+
+def _signature(row: Row) -> tuple[StudentId, Status]:
+    """Columns as in LIST_SIGNATURES."""
+    status: Status = row["status"]
+    return StudentId(row["subject_id"]), status
