@@ -1,0 +1,17 @@
+"""A copy in which a second effect, a missing one or another order would show."""
+
+EFFECTS = """
+CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid NOT NULL, shard int NOT NULL, pos bigint)
+"""
+
+
+class Copy:
+    """One row per event applied."""
+
+    async def on_painted(self, connection, event):
+        await connection.execute(
+            "INSERT INTO effect (event_id, shard, pos) VALUES ($1, $2, $3)", event.id, event.shard, event.pos
+        )
+
+    async def reset(self, connection, shard):
+        await connection.execute("DELETE FROM effect WHERE shard = $1", shard)
