@@ -72,6 +72,7 @@ TITLES: dict[str, str] = {
     "malformed_body": "The body has fields of the wrong kind",
     "malformed_query": "The query has parameters of the wrong kind",
     "malformed_path": "The path is not one this door serves",
+    "malformed_message": "The message cannot be read",
     "malformed_field": "A field of the message has the wrong form",
     "malformed_header": "A header has the wrong form",
     "malformed_cursor": "The cursor was not made by this list",

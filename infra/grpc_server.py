@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
@@ -78,11 +79,10 @@ class Gate(grpc.aio.ServerInterceptor):
         kind = next((k for k in WRAP if getattr(handler, k) is not None), None)
         if kind is None:
             raise TypeError(f"{details.method} streams requests, which no contract here does")
-        return WRAP[kind](  # type: ignore[no-any-return]
-            guarded(getattr(handler, kind), details.method, callers_of(details.method, self._service)),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        callers = callers_of(details.method, self._service)
+        method = guarded(getattr(handler, kind), details.method, callers, reader(handler.request_deserializer))
+        # No deserializer: the bytes of a stranger are not even read.
+        return WRAP[kind](method, response_serializer=handler.response_serializer)  # type: ignore[no-any-return]
 
 
 def callers_of(method: str, service: str) -> frozenset[Peer]:
@@ -93,23 +93,37 @@ def callers_of(method: str, service: str) -> frozenset[Peer]:
     return CALLERS.get(package, {}).get(name, frozenset())
 
 
-def guarded(method: Callable[..., Any], name: str, callers: frozenset[Peer]) -> Callable[..., Any]:
+def reader(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Return `parse`, whose failure is a problem. It raises: InvalidInputError("malformed_message")."""
+
+    def read(raw: bytes) -> Any:  # noqa: ANN401 -- any message
+        try:
+            return parse(raw) if parse else raw
+        except DecodeError as error:
+            raise InvalidInputError("malformed_message") from error
+
+    return read
+
+
+def guarded(
+    method: Callable[..., Any], name: str, callers: frozenset[Peer], read: Callable[[bytes], Any]
+) -> Callable[..., Any]:
     """Return `method` behind the gate, and of the same kind, by which gRPC chooses how to call it."""
     if inspect.isasyncgenfunction(method):
 
-        async def generate(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 -- any message
+        async def generate(raw: bytes, context: Context) -> AsyncIterator[Any]:
             async with admitted(context, name, callers):
-                async for answer in method(request, context):
+                async for answer in method(read(raw), context):
                     yield answer
 
         return generate
     if not inspect.iscoroutinefunction(method):
         return method  # the generated "not implemented"
 
-    async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 -- any message
+    async def call(raw: bytes, context: Context) -> Any:  # noqa: ANN401 -- any message
         async with admitted(context, name, callers) as limit_s:
             async with asyncio.timeout(limit_s):
-                return await method(request, context)
+                return await method(read(raw), context)
 
     return call
 
