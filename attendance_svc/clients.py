@@ -85,8 +85,8 @@ class GrpcCourseDirectory:
             is_room_linked=room.is_linked,
         )
 
-    async def find_course(self, course_id: CourseId, *, school_id: SchoolId, at: datetime) -> Course | None:
-        return await self._get_course(course_id, str(school_id), at)
+    async def find_course(self, course_id: CourseId, *, school_id: SchoolId | None, at: datetime) -> Course | None:
+        return await self._get_course(course_id, str(school_id) if school_id else "", at)
 
     async def is_teacher(self, teacher_id: TeacherId, course: Course, *, at: datetime) -> bool:
         request = academics.ValidateTeacherCourseRequest(

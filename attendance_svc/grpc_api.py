@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.attempts import create_signature_attempt
-from attendance_svc.domain.attempts import Attempt, Method, ProofFacts, Status
+from attendance_svc.domain.attempts import Attempt, Method, Status
 from attendance_svc.domain.signatures import Answer
 from attendance_svc.ports import OpenBook
 from contracts.events.envelope import Cause
@@ -90,14 +90,12 @@ class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
     async def _create(self, request: pb.CreateSignatureAttemptRequest) -> pb.CreateSignatureAttemptResponse:
         now = self._now()
         attempt = to_attempt(request, now)
-        has_device = not request.HasField("device_verified") or request.device_verified
         answer = await create_signature_attempt(
             attempt,
             signature_id=SignatureId(new_id()),
             sources=self._sources,
             open_book=self._open_book,
             cause=cause_of(attempt.beacon_id, now),
-            proof=ProofFacts(has_device=has_device),
         )
         return to_response(answer)
 
@@ -145,6 +143,7 @@ def to_attempt(request: pb.CreateSignatureAttemptRequest, now: datetime) -> Atte
         classroom_id=ClassroomId(classroom_id) if classroom_id else None,
         proof=_payload(proof),
         proof_digest=hashlib.sha256(f"{proof.beacon_id}\n{proof.proof_type}\n".encode() + proof.proof_payload).digest(),
+        has_device=not request.HasField("device_verified") or request.device_verified,
     )
 
 

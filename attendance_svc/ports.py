@@ -23,8 +23,8 @@ class CourseDirectory(Protocol):
         """
         ...
 
-    async def find_course(self, course_id: CourseId, *, school_id: SchoolId, at: datetime) -> Course | None:
-        """Return the school's course as recorded at `at`. Raises: UnavailableError("academics_down")."""
+    async def find_course(self, course_id: CourseId, *, school_id: SchoolId | None, at: datetime) -> Course | None:
+        """Return the school's course as recorded at `at`; without a school, any. Raises: as above."""
         ...
 
     async def is_teacher(self, teacher_id: TeacherId, course: Course, *, at: datetime) -> bool:
@@ -41,6 +41,10 @@ class Timetable(Protocol):
 
     async def find_in_room(self, classroom_id: ClassroomId, at: datetime) -> Sequence[CourseId] | None:
         """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell."""
+        ...
+
+    async def list_expected(self, course_id: CourseId, at: datetime) -> Sequence[StudentId]:
+        """Return the students of the course's groups at `at`, in order of their ids."""
         ...
 
 

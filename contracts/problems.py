@@ -161,6 +161,14 @@ TITLES: dict[str, str] = {
     "signing_is_open": "Signing is open as planned",
     "closing_delay_locked": "The school does not let teachers decide when signing closes",
     "course_modification_disabled": "The school does not let people change its plan by hand",
+    # signatures; the reasons of refusals leave as codes too
+    "already_signed": "Another signature of this person stands in this course",
+    "decided_by_admin": "An administrator has decided this",
+    "nfc_code_invalid": "No beacon of the school shows this code now",
+    "not_enrolled": "This person is not expected in the course",
+    "signature_superseded": "Another signature took the place of this one",
+    "signature_voided": "The signature was taken back",
+    "too_early": "It is too early for this",
     # the log
     "log_down": "The log cannot be read right now",
     "shard_unknown": "There is no such shard",

@@ -26,15 +26,11 @@ class Asked:
     missing: frozenset[str] = frozenset()
 
 
-async def ask(attempt: Attempt, *, sources: Sources, proof: ProofFacts | None = None) -> Asked:
-    """Return what held at `attempt.t`; an outage is a fact (None), not an error.
-
-    proof: what the caller has already found out of the phone's claim.
-    """
+async def ask(attempt: Attempt, *, sources: Sources) -> Asked:
+    """Return what held at `attempt.t`; an outage is a fact (None), not an error."""
     missing: set[str] = set()
-    if proof is None and attempt.claim is None:
-        proof = ProofFacts()
-    elif proof is None and attempt.claim is not None:
+    proof: ProofFacts | None = ProofFacts(has_device=attempt.has_device)
+    if attempt.claim is not None:
         attempt, proof, missing = await _ask_about_claim(attempt, attempt.claim, sources)
     attempt, plan = await _ask_academics(attempt, sources)
     if plan is None:

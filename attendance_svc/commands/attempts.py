@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from attendance_svc.commands.asking import Asked, Sources, ask
 from attendance_svc.commands.steps import judged_step, new_step, news_of, superseded_step
-from attendance_svc.domain.attempts import Attempt, Decision, Facts, ProofFacts
+from attendance_svc.domain.attempts import Attempt, Decision, Facts
 from attendance_svc.domain.deciding import decide_attempt
 from attendance_svc.domain.evidence import evidence_of, plan_from
 from attendance_svc.domain.signatures import Answer, Evidence, Signature, Situation, Step
@@ -24,21 +24,15 @@ JUDGED = Counter("attendance_attempts_total", "Attempts judged, by status and re
 
 
 async def create_signature_attempt(
-    attempt: Attempt,
-    *,
-    signature_id: SignatureId,
-    sources: Sources,
-    open_book: OpenBook,
-    cause: Cause,
-    proof: ProofFacts | None = None,
+    attempt: Attempt, *, signature_id: SignatureId, sources: Sources, open_book: OpenBook, cause: Cause
 ) -> Answer:
     """Judge `attempt`, keep the result with its event, and return the signature that counts.
 
-    proof: what is known of a phone's claim, None: to be asked. An outage makes it PENDING, never REFUSED.
+    An outage makes it PENDING, never REFUSED.
     Safe to repeat with an idempotency key; without one, a student still has one standing signature per course.
     Raises: ConflictError("idempotency_key_reused").
     """
-    asked = await ask(attempt, sources=sources, proof=proof)
+    asked = await ask(attempt, sources=sources)
     async with open_book() as book:
         await book.lock(asked.attempt.course_id, attempt.student_id)
         if repeated := await _find_repeat(attempt, book):

@@ -65,7 +65,8 @@ class Attempt:
     idempotency_key: None from clients of the seed's contract. school_id: the student's; None: unknown, so the course's.
     course_id: None: the only course in the proved room. t: the time that counts. uncertainty: how far off t may be.
     flags: what the verifier of the proof noticed. proof: its bytes, kept for ever beside the signature.
-    proof_digest: 32 bytes; names the proof, so that a key cannot serve two. claim: what is still to be proved.
+    proof_digest: 32 bytes; names the proof, so that a key cannot serve two. has_device: the student's own took part.
+    claim: what is still to be proved, that included.
     """
 
     idempotency_key: str | None
@@ -81,6 +82,7 @@ class Attempt:
     classroom_id: ClassroomId | None = None
     proof: bytes | None = None
     proof_digest: bytes | None = None
+    has_device: bool = True
     claim: NfcClaim | None = None
 
 

@@ -45,10 +45,11 @@ def to_row(signature: Signature) -> Json:
 
 def _attempt(attempt: Attempt | None) -> Json:
     if attempt is None:
-        return {"uncertainty_ms": 0, "flags": [], "claim": None, "bytes": None}
+        return {"uncertainty_ms": 0, "flags": [], "has_device": True, "claim": None, "bytes": None}
     return {
         "uncertainty_ms": attempt.uncertainty // MILLISECOND,
         "flags": sorted(attempt.flags),
+        "has_device": attempt.has_device,
         "claim": None if attempt.claim is None else claim_to(attempt.claim),
         "bytes": _hex(attempt.proof),
     }
@@ -121,6 +122,7 @@ def _attempt_from(row: Row) -> Attempt:
         beacon_id=BeaconId(row["beacon_id"]) if row["beacon_id"] else None,
         classroom_id=ClassroomId(row["classroom_id"]) if row["classroom_id"] else None,
         proof_digest=row["digest"],
+        has_device=row["has_device"],
         claim=_claim_from(row["claim"]) if row["claim"] else None,
     )
 

@@ -1,7 +1,7 @@
 """The book of signatures in Postgres."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ import asyncpg
 
 from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
 from attendance_svc.store.rows import evidence_from, from_row, to_json, to_row, transition_to_row
+from attendance_svc.store.sheet_marks import mark_changes
 from contracts.events.envelope import Envelope
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError, PreconditionFailedError
@@ -79,7 +80,7 @@ WITH n AS (
         t timestamptz, received_at timestamptz, rule_version integer, version bigint, announced bigint,
         idempotency_key text, digest bytea, beacon_id uuid, classroom_id uuid, superseded_by uuid,
         voided_at timestamptz, judged_by text, judged_at timestamptz,
-        uncertainty_ms bigint, flags text[], claim jsonb, bytes bytea
+        uncertainty_ms bigint, flags text[], has_device boolean, claim jsonb, bytes bytea
     )
 ), added AS (
     INSERT INTO signature (
@@ -90,8 +91,8 @@ WITH n AS (
            announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at
     FROM n
 ), students AS (
-    INSERT INTO student_signature (signature_id, uncertainty_ms, flags, claim)
-    SELECT id, uncertainty_ms, flags, claim FROM n WHERE kind = 'student'
+    INSERT INTO student_signature (signature_id, uncertainty_ms, flags, has_device, claim)
+    SELECT id, uncertainty_ms, flags, has_device, claim FROM n WHERE kind = 'student'
 ), teachers AS (
     INSERT INTO teacher_signature (signature_id) SELECT id FROM n WHERE kind = 'teacher'
 ), proofs AS (
@@ -166,6 +167,7 @@ class PostgresSignatureBook:
                 raise ConflictError("idempotency_key_reused") from error
             raise
         await self._outbox.add(self._connection, *news)
+        await mark_changes(self._connection, {step.after.course_id for step in steps if step.after.course_id})
 
     async def _change(self, signatures: Sequence[Signature]) -> None:
         if not signatures:
@@ -182,7 +184,8 @@ def lock_number(course_id: CourseId | None, subject_id: UUID | None = None) -> i
 
 
 @asynccontextmanager
-async def open_book(pool: Pool, outbox: Outbox) -> AsyncIterator[PostgresSignatureBook]:
-    """Open a book and its transaction: leaving commits, an exception rolls everything back."""
+async def open_book(pool: Pool, outbox: Outbox, poke: Callable[[], None]) -> AsyncIterator[PostgresSignatureBook]:
+    """Open a book and its transaction: leaving commits and then calls `poke`, an exception rolls everything back."""
     async with transaction(pool) as lent:
         yield PostgresSignatureBook(lent, outbox)
+    poke()

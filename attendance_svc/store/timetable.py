@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from attendance_svc.store.academics_copy import find_courses_in_room
-from contracts.ids import ClassroomId, CourseId
+from attendance_svc.store.academics_copy import find_courses_in_room, roster
+from contracts.ids import ClassroomId, CourseId, StudentId
 from infra.postgres import Pool, connection
 
 # A yes may rest on what was known a moment before; "none" and "several" may not.
@@ -28,3 +28,7 @@ class CopiedTimetable:
             courses = await find_courses_in_room(lent, classroom_id, at)
         needed = at - RECENT if len(courses) == 1 else at
         return courses if as_of is not None and as_of >= needed else None
+
+    async def list_expected(self, course_id: CourseId, at: datetime) -> Sequence[StudentId]:
+        async with connection(self._pool) as lent:
+            return await roster(lent, course_id, at)

@@ -53,6 +53,7 @@ SIGNATURES = (
         signature_id uuid PRIMARY KEY REFERENCES signature,
         uncertainty_ms bigint NOT NULL CHECK (uncertainty_ms >= 0),
         flags text[] NOT NULL,
+        has_device boolean NOT NULL,
         claim jsonb -- what a phone said, while nobody could be asked whether it holds
     )
     """,
@@ -87,7 +88,7 @@ SIGNATURES = (
     "CREATE TABLE course_settled (course_id uuid PRIMARY KEY, settled_at timestamptz NOT NULL)",
     """
     CREATE VIEW judged_signature AS
-    SELECT s.*, d.uncertainty_ms, d.flags, d.claim
+    SELECT s.*, d.uncertainty_ms, d.flags, d.has_device, d.claim
     FROM signature s LEFT JOIN student_signature d ON d.signature_id = s.id
     """,
     "GRANT SELECT ON judged_signature TO attendance_app",

@@ -74,6 +74,6 @@ async def school(databases):
             timetable=InMemoryTimetable(),
             phones=InMemoryPhones(),
             codes=InMemoryCodes(),
-            open_book=partial(open_book, pool, Outbox(4)),
+            open_book=partial(open_book, pool, Outbox(4), lambda: None),
             admin_url=database.admin_url,
         )

@@ -1,0 +1,137 @@
+"""A student signs with a code that the phone read from a beacon, under the signature of the phone."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.domain.attempts import Attempt, NfcClaim
+from attendance_svc.domain.signatures import Answer
+from attendance_svc.ports import NfcReading, Nonces, OpenBook
+from contracts.events.envelope import Cause
+from contracts.ids import CourseId, SchoolId, SignatureId, StudentId
+from contracts.problems import ConflictError, InvalidInputError, TooManyRequestsError, UnavailableError
+
+NAMESPACE = UUID("0b7a3f52-9a0d-5a8e-8f5e-6c1d2b4e7a91")  # drawn once; must never change
+WRONG_CODES = 5
+WRONG_CODES_WITHIN = timedelta(minutes=1)
+STUDENTS_REMEMBERED = 10_000
+
+
+@dataclass
+class WrongCodes:
+    """How often a student's code was wrong of late, as far as this process saw: guessing gets nowhere."""
+
+    _seen: OrderedDict[UUID, list[datetime]] = field(default_factory=OrderedDict)
+
+    def check(self, student_id: UUID, now: datetime) -> None:
+        """Raises: TooManyRequestsError("rate_limited") after five wrong codes within a minute."""
+        if len(self._recent(student_id, now)) >= WRONG_CODES:
+            raise TooManyRequestsError("rate_limited", retry_after_s=int(WRONG_CODES_WITHIN.total_seconds()))
+
+    def note(self, student_id: UUID, now: datetime) -> None:
+        """Count one wrong code."""
+        self._seen[student_id] = [*self._recent(student_id, now), now]
+        self._seen.move_to_end(student_id)
+        if len(self._seen) > STUDENTS_REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _recent(self, student_id: UUID, now: datetime) -> list[datetime]:
+        return [each for each in self._seen.get(student_id, []) if now - each < WRONG_CODES_WITHIN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NfcRequest:
+    """What a student asks for with a code read from a beacon. claim: the code, and the request as it was signed."""
+
+    student_id: StudentId
+    school_id: SchoolId
+    course_id: CourseId
+    claim: NfcClaim
+
+    def name(self) -> str:
+        """Say what makes a code single use: a code names its beacon and time step, and counts once in a course."""
+        return f"{self.claim.serial}:{self.claim.code}:{self.student_id}:{self.course_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NfcDoor:
+    """What a signature by NFC needs."""
+
+    sources: Sources
+    nonces: Nonces
+    wrong_codes: WrongCodes
+    open_book: OpenBook
+
+
+async def sign_with_nfc(request: NfcRequest, *, door: NfcDoor, signature_id: SignatureId, cause: Cause) -> Answer:
+    """Check the phone's signature and the code, and judge the attempt; who cannot be asked now is asked later.
+
+    Raises: UnauthenticatedError, MalformedError, ForbiddenError("device_signature_invalid"), ConflictError("replay" |
+    "idempotency_key_reused"), InvalidInputError("nfc_code_invalid"), TooManyRequestsError("rate_limited").
+    """
+    now = cause.at
+    door.wrong_codes.check(request.student_id, now)
+    has_device = await _check_phone(request, door, now)
+    is_asked, reading = await _read_code(request, door, now)
+    if is_asked and reading is None:
+        door.wrong_codes.note(request.student_id, now)
+        raise InvalidInputError("nfc_code_invalid")
+    attempt = Attempt(
+        idempotency_key=str(uuid5(NAMESPACE, request.name())),
+        school_id=request.school_id,
+        course_id=request.course_id,
+        student_id=request.student_id,
+        method="NFC",
+        t=now,
+        received_at=now,
+        beacon_id=reading.beacon_id if reading else None,
+        classroom_id=reading.classroom_id if reading else None,
+        proof=_proof(request.claim),
+        proof_digest=hashlib.sha256(request.name().encode()).digest(),
+        has_device=has_device is not False,
+        # With a claim everything is asked again, now and whenever it was not to be had.
+        claim=None if has_device is not None and is_asked else request.claim,
+    )
+    return await create_signature_attempt(
+        attempt, signature_id=signature_id, sources=door.sources, open_book=door.open_book, cause=cause
+    )
+
+
+async def _check_phone(request: NfcRequest, door: NfcDoor, now: datetime) -> bool | None:
+    """Return whether the student's own phone signed, None when identity is away."""
+    signed = request.claim.request
+    try:
+        has_device = await door.sources.phones.check(signed, request.student_id, at=now)
+    except UnavailableError:
+        return None
+    # Only now: strangers must not fill the table. A foreign device's nonces are nobody's.
+    if has_device and not await door.nonces.keep(signed, now=now):
+        raise ConflictError("replay")
+    return has_device
+
+
+async def _read_code(request: NfcRequest, door: NfcDoor, now: datetime) -> tuple[bool, NfcReading | None]:
+    claim = request.claim
+    try:
+        reading = await door.sources.codes.read(claim.serial, claim.code, at=now, school_id=request.school_id)
+    except UnavailableError:
+        return False, None
+    return True, reading
+
+
+def _proof(claim: NfcClaim) -> bytes:
+    request = claim.request
+    fields = {
+        "serial": claim.serial,
+        "code": claim.code,
+        "method": request.method,
+        "path": request.path,
+        "body": request.body.hex(),
+        "headers": dict(request.headers),
+    }
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()

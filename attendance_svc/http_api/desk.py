@@ -1,0 +1,91 @@
+"""What every route of this door works with, and who may see what."""
+
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.marks import Human
+from attendance_svc.commands.nfc import NfcDoor
+from attendance_svc.domain.attempts import Course
+from attendance_svc.domain.signatures import HumanType
+from attendance_svc.ports import OpenBook
+from attendance_svc.queries import SignatureView
+from contracts.events.envelope import Cause
+from contracts.ids import CourseId, SchoolId, TeacherId
+from contracts.problems import ForbiddenError, NotFoundError
+from infra.clock import Clock
+from infra.postgres import Pool
+from infra.request_context import current
+from infra.tokens import Caller, CallerType
+from streams.names import shard_of
+
+SIGNERS: frozenset[CallerType] = frozenset(("student", "teacher", "admin"))
+STAFF: frozenset[CallerType] = frozenset(("teacher", "admin"))
+ADMINS: frozenset[CallerType] = frozenset(("admin",))
+SHEET_READERS: frozenset[CallerType] = frozenset(("teacher", "admin", "dev"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where the routes of this door find what they need."""
+
+    pool: Pool
+    sources: Sources
+    nfc: NfcDoor
+    open_book: OpenBook
+    now: Clock
+    shard_count: int
+
+    def cause(self, caller: Caller) -> Cause:
+        """Return why a change is made: this request of this caller, now."""
+        context = current()
+        return Cause(
+            at=self.now(),
+            actor_type=caller.type,
+            actor_id=caller.id,
+            request_id=context.request_id if context else None,
+            traceparent=context.traceparent if context else None,
+        )
+
+    def token(self, school_id: UUID | None, signature_id: UUID, version: int) -> dict[str, str]:
+        """Return the header by which a reader of attendance's events can wait for this write."""
+        shard = shard_of(school_id, self.shard_count)
+        return {"x-consistency-token": f"attendance/{shard}/signature:{signature_id}@{version}"}
+
+    async def find_course(self, caller: Caller, course_id: CourseId) -> Course:
+        """Return a course that the caller may look into: teachers their own, admins their school's, developers any.
+
+        Raises: NotFoundError("not_found"), ForbiddenError("forbidden"), UnavailableError("academics_down").
+        """
+        now = self.now()
+        school_id = SchoolId(caller.school_id) if caller.school_id else None
+        course = await self.sources.directory.find_course(course_id, school_id=school_id, at=now)
+        if course is None or school_id not in (None, course.school_id):
+            raise NotFoundError("not_found")
+        if caller.type == "teacher" and not await self.sources.directory.is_teacher(
+            TeacherId(caller.id), course, at=now
+        ):
+            raise ForbiddenError("forbidden")
+        return course
+
+    async def require_view(self, caller: Caller, signature: SignatureView | None) -> SignatureView:
+        """Return `signature` if the caller may see it: one's own, of a teacher's course, of an admin's school.
+
+        Raises: NotFoundError("not_found"), ForbiddenError("forbidden"), UnavailableError("academics_down").
+        """
+        if signature is None or caller.school_id not in (None, signature.school_id):
+            raise NotFoundError("not_found")
+        if caller.type in ("admin", "dev") or signature.subject_id == caller.id:
+            return signature
+        if caller.type != "teacher" or signature.course_id is None:
+            raise ForbiddenError("forbidden")
+        await self.find_course(caller, CourseId(signature.course_id))
+        return signature
+
+
+def human_of(caller: Caller) -> Human:
+    """Return the teacher or administrator who calls; routes let nobody else in."""
+    if caller.school_id is None:
+        raise ForbiddenError("forbidden")
+    return Human(type=cast(HumanType, caller.type), id=caller.id, school_id=SchoolId(caller.school_id))

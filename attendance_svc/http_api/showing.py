@@ -1,0 +1,154 @@
+"""Routes that show signatures, their history and the sheet of a course."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from attendance_svc.domain.closing import count_sheet
+from attendance_svc.http_api.bodies import (
+    SheetAnswer,
+    SheetQuery,
+    SignatureAnswer,
+    SignatureQuery,
+    TransitionAnswer,
+    to_answer,
+    to_line,
+    to_transition_answer,
+)
+from attendance_svc.http_api.desk import SHEET_READERS, Desk
+from attendance_svc.queries import SignatureFilter, find_signature, list_signatures, list_states, list_transitions
+from contracts.ids import CourseId, SignatureId, StudentId
+from contracts.problems import InvalidInputError, NotFoundError
+from infra.http_bodies import NoBody, NoQuery, Page, PageQuery, page_after, page_of
+from infra.http_routes import PEOPLE, AnyRoute, Call, Reply, Route
+from infra.postgres import connection
+from infra.tokens import Caller
+
+LONGEST_SPAN = timedelta(days=400)
+
+
+class ShowingRoutes:
+    """Routes under /signatures that show something."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[AnyRoute]:
+        """Every route of this kind, in one place. The sheet comes before the ids, which it would be taken for."""
+        return [
+            Route(
+                method="GET",
+                path="/signatures/sheet",
+                handler=self.get_sheet,
+                who=SHEET_READERS,
+                query=SheetQuery,
+                answer=SheetAnswer,
+                summary="Who was there",
+            ),
+            Route(
+                method="GET",
+                path="/signatures",
+                handler=self.list_signatures,
+                who=PEOPLE,
+                query=SignatureQuery,
+                answer=Page[SignatureAnswer],
+                summary="List signatures",
+            ),
+            Route(
+                method="GET",
+                path="/signatures/{signature_id}",
+                handler=self.get_signature,
+                who=PEOPLE,
+                answer=SignatureAnswer,
+                summary="Show a signature",
+            ),
+            Route(
+                method="GET",
+                path="/signatures/{signature_id}/transitions",
+                handler=self.list_transitions,
+                who=PEOPLE,
+                query=PageQuery,
+                answer=Page[TransitionAnswer],
+                summary="Show what became of a signature, and why",
+            ),
+        ]
+
+    async def get_signature(self, call: Call[NoBody, NoQuery]) -> Reply:
+        async with connection(self._desk.pool) as lent:
+            found = await find_signature(lent, SignatureId(call.ids["signature_id"]))
+        signature = await self._desk.require_view(call.caller, found)
+        return Reply(body=to_answer(signature), version=signature.version)
+
+    async def list_transitions(self, call: Call[NoBody, PageQuery]) -> Reply:
+        signature_id = SignatureId(call.ids["signature_id"])
+        async with connection(self._desk.pool) as lent:
+            found = await find_signature(lent, signature_id)
+        await self._desk.require_view(call.caller, found)
+        after = page_after(call.query)
+        async with connection(self._desk.pool) as lent:
+            steps = await list_transitions(
+                lent, signature_id, after=min(after.int, 2**62) if after else 0, limit=call.query.limit + 1
+            )
+        shown = [to_transition_answer(step, for_staff=call.caller.type != "student") for step in steps]
+        return Reply(body=page_of(shown, call.query, id_of=lambda step: UUID(int=step.n)))
+
+    async def list_signatures(self, call: Call[NoBody, SignatureQuery]) -> Reply:
+        query = call.query
+        wanted = _filter(call.caller, query)
+        if call.caller.type == "teacher":
+            await self._desk.find_course(call.caller, CourseId(_required(query.course_id, "course_id")))
+        async with connection(self._desk.pool) as lent:
+            rows = await list_signatures(lent, wanted, after=page_after(query), limit=query.limit + 1)
+        return Reply(body=page_of([to_answer(row) for row in rows], query, id_of=lambda shown: shown.id))
+
+    async def get_sheet(self, call: Call[NoBody, SheetQuery]) -> Reply:
+        course = await self._desk.find_course(call.caller, CourseId(call.query.course_id))
+        expected = await self._desk.sources.timetable.list_expected(course.id, min(self._desk.now(), course.end_at))
+        async with connection(self._desk.pool) as lent:
+            states = await list_states(lent, course.id)
+        of_student = {state.subject_id: state for state in states if state.kind == "student"}
+        count = count_sheet(expected, [(StudentId(id_), state.status) for id_, state in of_student.items()])
+        sheet = SheetAnswer(
+            course_id=course.id,
+            start_at=course.start_at,
+            end_at=course.end_at,
+            expected=count.expected,
+            accepted=count.accepted,
+            late=count.late,
+            pending=count.pending,
+            refused=count.refused,
+            absent=len(count.absent_ids),
+            students=[to_line(id_, of_student.get(id_)) for id_ in expected],
+            others=[
+                to_line(id_, of_student[id_], is_expected=False) for id_ in sorted(set(of_student) - set(expected))
+            ],
+            teachers=[to_line(state.subject_id, state) for state in states if state.kind == "teacher"],
+        )
+        return Reply(body=sheet)
+
+
+def _filter(caller: Caller, query: SignatureQuery) -> SignatureFilter:
+    """Return what the caller may list. Raises: InvalidInputError("malformed_query") naming what must be given."""
+    if query.since and query.until and not timedelta(0) <= query.until - query.since <= LONGEST_SPAN:
+        raise InvalidInputError("malformed_query", fields=["from", "to"])
+    if caller.type == "dev":
+        _required(query.school_id, "school_id")
+    elif query.school_id not in (None, caller.school_id):
+        raise NotFoundError("not_found")
+    filters = (query.course_id, query.student_id, query.status, query.since, query.until)
+    if caller.type == "admin" and all(each is None for each in filters):
+        raise InvalidInputError("malformed_query", fields=["course_id", "from", "status", "student_id", "to"])
+    return SignatureFilter(
+        school_id=query.school_id if caller.type == "dev" else caller.school_id,
+        course_id=query.course_id,
+        # Students see their own, whatever they ask for.
+        subject_id=caller.id if caller.type == "student" else query.student_id,
+        status=query.status,
+        since=query.since,
+        until=query.until,
+    )
+
+
+def _required(value: UUID | None, name: str) -> UUID:
+    if value is None:
+        raise InvalidInputError("malformed_query", fields=[name])
+    return value
