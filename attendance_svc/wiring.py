@@ -1,0 +1,161 @@
+"""The one place where attendance_svc chooses its real parts."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import asyncpg
+import grpc.aio
+
+from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory, GrpcNfcCodes, GrpcPhones
+from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.nfc import NfcDoor, WrongCodes
+from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
+from attendance_svc.grpc_api import AttendanceDesk
+from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.showing import ShowingRoutes
+from attendance_svc.http_api.signing import SigningRoutes
+from attendance_svc.jobs import ClosingJob, PruneJob, SheetJob, WaitingJob, loops
+from attendance_svc.ports import OpenBook
+from attendance_svc.settings import Settings
+from attendance_svc.store import academics_history, closing, sheets
+from attendance_svc.store.nonces import PostgresNonces
+from attendance_svc.store.sheets import PostgresSheets
+from attendance_svc.store.signatures import open_book
+from attendance_svc.store.timetable import CopiedTimetable
+from attendance_svc.store.waiting import PostgresWaitingRoom
+from contracts.problems import UnavailableError
+from contracts.rpc.attendance.api.v1.attendance_pb2_grpc import add_AttendanceCommandServiceServicer_to_server
+from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
+from infra.clock import Clock, utc_now
+from infra.grpc_client import connect
+from infra.grpc_server import Register
+from infra.http_server import Doorkeeper
+from infra.jwks import RemoteKeys
+from infra.migrate import upgrade
+from infra.postgres import (
+    BACKGROUND_TRANSACTION_MS,
+    Pool,
+    check_durable,
+    connection,
+    create_pool,
+)
+from infra.process import Loop, Parts, identity_of
+from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.consumer import OrderedConsumer
+from streams.log_grpc import GrpcEventLog
+from streams.log_postgres import PostgresEventLog
+from streams.log_service import EventLogServicer
+from streams.outbox import Outbox
+from streams.redis_client import writer_client
+from streams.relay import Relay
+from streams.schema import WrongSetupError, check_shard_count, prepare
+
+SOURCE = "attendance"
+
+
+@asynccontextmanager
+async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts]:
+    """Connect attendance_svc's parts; leaving closes them."""
+    url, shards = settings.database_url.get_secret_value(), settings.shard_count
+    redis = writer_client(settings.redis_url.get_secret_value())
+    peers = identity_of(settings)
+    async with (
+        create_pool(url, name="attendance_svc", size=settings.database_pool_count) as pool,
+        create_pool(url, name="attendance_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
+        redis,
+        connect(settings.academics_grpc, callee="academics", identity=peers) as academics,
+        connect(settings.identity_grpc, callee="identity", identity=peers) as identity,
+        connect(settings.beacon_grpc, callee="beacon", identity=peers) as beacon,
+    ):
+        relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(shards))
+        sources = Sources(
+            directory=GrpcCourseDirectory(academics),
+            timetable=CopiedTimetable(pool),
+            phones=GrpcPhones(identity, origin=settings.public_origin),
+            codes=GrpcNfcCodes(beacon),
+        )
+        book = partial(open_book, pool, Outbox(shards), relay.poke)
+        desk = Desk(
+            pool=pool,
+            sources=sources,
+            nfc=NfcDoor(sources=sources, nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), open_book=book),
+            open_book=book,
+            now=now,
+            shard_count=shards,
+        )
+        keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
+        background_book = partial(open_book, background, Outbox(shards), relay.poke)
+        yield Parts(
+            routes=[*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
+            doorkeeper=Doorkeeper(
+                people=TokenVerifier(USER_TOKEN, keys, now=now),
+                beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
+            ),
+            registers=build_registers(pool, AttendanceDesk(sources=sources, open_book=book, now=now)),
+            loops={
+                "relay": [relay.run],
+                "consumers": [build_consumer(settings, background, academics).run],
+                "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
+            },
+            ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
+        )
+
+
+def build_registers(pool: Pool, desk: AttendanceDesk) -> Sequence[Register]:
+    """Return what adds each gRPC service to a server."""
+    return [
+        partial(add_AttendanceCommandServiceServicer_to_server, desk),
+        partial(add_EventLogServiceServicer_to_server, EventLogServicer(PostgresEventLog(pool))),
+    ]
+
+
+def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) -> OrderedConsumer:
+    """Return what keeps the copy of academics, the closing timers and the sheets in step."""
+    door = AcademicsDoor(copy=academics_history, timers=closing, sheets=sheets)
+    return OrderedConsumer(
+        name=COPY,
+        source=ACADEMICS,
+        owner=settings.replica_name or f"{socket.gethostname()}:{os.getpid()}",
+        shards=range(settings.shard_count),
+        pool=pool,
+        redis_url=settings.redis_url.get_secret_value(),
+        log=GrpcEventLog(academics),
+        handlers=door.handlers(),
+        reset=door.forget_shard,
+    )
+
+
+def build_jobs(
+    settings: Settings, pool: Pool, academics: grpc.aio.Channel, sources: Sources, *, book: OpenBook, now: Clock
+) -> Sequence[Loop]:
+    """Return what happens because time has passed."""
+    return loops(
+        closing=ClosingJob(pool=pool, timers=closing, closer=GrpcCourseCloser(academics), now=now),
+        sheets=SheetJob(pool=pool, sheets=PostgresSheets(Outbox(settings.shard_count)), open_book=book, now=now),
+        waiting=WaitingJob(waiting_room=PostgresWaitingRoom(pool), sources=sources, open_book=book, now=now),
+        pruning=PruneJob(pool=pool, copy=academics_history, now=now),
+    )
+
+
+async def is_migrated(pool: Pool, settings: Settings) -> bool:
+    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
+    try:
+        async with connection(pool) as lent:
+            await check_shard_count(lent, source=SOURCE, shard_count=settings.shard_count)
+        return not (settings.require_durable_database and await check_durable(pool))
+    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
+        return False
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema and prepare the log."""
+    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
+    await upgrade(SOURCE, url)
+    owner = await asyncpg.connect(url)
+    try:
+        await prepare(owner, source=SOURCE, shard_count=settings.shard_count)
+    finally:
+        await owner.close()
