@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,9 +12,8 @@ from infra.postgres import Connection, Pool, connection, transaction
 from infra.secret_box import SecretBox
 
 FIND_ACTIVE = "SELECT kid, private_sealed FROM signing_key WHERE state = 'active'"
-ADD_ACTIVE = """
-INSERT INTO signing_key (kid, state, private_sealed, public_jwk) VALUES ($1, 'active', $2, $3)
-ON CONFLICT DO NOTHING
+ADD = """
+INSERT INTO signing_key (kid, state, private_sealed, public_jwk) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
 LIST_PUBLIC = "SELECT public_jwk FROM signing_key WHERE state <> 'gone' ORDER BY kid"
 
@@ -24,7 +23,7 @@ async def load_or_make(pool: Pool, box: SecretBox) -> tuple[str, ec.EllipticCurv
     async with transaction(pool) as lent:
         row = await lent.fetchrow(FIND_ACTIVE)
         if row is None:
-            await _make(lent, box)
+            await make(lent, box, state="active")
             row = await lent.fetchrow(FIND_ACTIVE)
         if row is None:
             raise RuntimeError("another process removed the active signing key")
@@ -35,12 +34,14 @@ async def load_or_make(pool: Pool, box: SecretBox) -> tuple[str, ec.EllipticCurv
     return row["kid"], key
 
 
-async def _make(lent: Connection, box: SecretBox) -> None:
+async def make(lent: Connection, box: SecretBox, *, state: Literal["active", "next"]) -> str:
+    """Make a key and return its kid. Another active one stays, and the new one is forgotten."""
     key = ec.generate_private_key(ec.SECP256R1())
     jwk = public_jwk(key.public_key())
     der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     sealed = box.seal(der, about=f"signing_key:{jwk['kid']}")
-    await lent.execute(ADD_ACTIVE, jwk["kid"], sealed, json.dumps(jwk))
+    await lent.execute(ADD, jwk["kid"], state, sealed, json.dumps(jwk))
+    return jwk["kid"]
 
 
 async def jwks(pool: Pool) -> dict[str, Any]:
