@@ -147,12 +147,18 @@ def check_peer(auth: Mapping[str, Iterable[bytes]], callers: frozenset[Peer]) ->
 
     Raises: UnauthenticatedError("peer_unauthenticated"), ForbiddenError("peer_forbidden").
     """
+    peer = peer_of(auth)
+    if peer is None:
+        raise UnauthenticatedError("peer_unauthenticated")
+    if peer not in callers:
+        raise ForbiddenError("peer_forbidden")
+
+
+def peer_of(auth: Mapping[str, Iterable[bytes]]) -> str | None:
+    """Return the service that the peer's certificate names ("academics"), None unless it is exactly one."""
     names = list(auth.get("peer_spiffe_id", ()))
     match = SPIFFE_ID.fullmatch(names[0].decode("utf-8", "replace")) if len(names) == 1 else None
-    if match is None:
-        raise UnauthenticatedError("peer_unauthenticated")
-    if match[1] not in callers:
-        raise ForbiddenError("peer_forbidden")
+    return match[1] if match else None
 
 
 def check_deadline(remaining_s: float | None) -> float:
