@@ -8,6 +8,8 @@ from contracts.rpc.identity.api.v1 import identity_pb2 as pb
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as rpc
 from identity_svc.domain.accounts import Account
 from identity_svc.queries import find_account, find_usable_device, list_accounts_by_id
+from infra.grpc_problems import Context
+from infra.grpc_server import peer_of
 from infra.postgres import Pool, connection
 
 MAX_USERS = 500
@@ -20,14 +22,15 @@ class IdentityApi(rpc.IdentityQueryServiceServicer):
         self._pool = pool
 
     async def GetUserLite(  # noqa: N802 -- name fixed by the .proto
-        self, request: pb.GetUserLiteRequest, context: object
+        self, request: pb.GetUserLiteRequest, context: Context
     ) -> pb.GetUserLiteResponse:
-        """See identity.proto. Retired accounts are not found."""
+        """See identity.proto. Retired accounts are not found; the address is for operators only."""
         async with connection(self._pool) as lent:
             account = await find_account(lent, id_of(request.user_id, "user_id"))
         if account is None:
             raise NotFoundError("not_found")
-        return pb.GetUserLiteResponse(user=lite(account, email=account.email))
+        is_operator = peer_of(context.auth_context()) == "ops"
+        return pb.GetUserLiteResponse(user=lite(account, email=account.email if is_operator else ""))
 
     async def Exists(self, request: pb.ExistsRequest, context: object) -> pb.ExistsResponse:  # noqa: N802
         """See identity.proto. Retired accounts do not exist; disabled ones do."""
