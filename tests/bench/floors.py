@@ -5,9 +5,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -15,43 +17,67 @@ import grpc.aio
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.canon import canonical, is_signed, sign
+from infra.local.postgres import LocalPostgres
 from tests.bench.cpu import CpuMeter
-from tests.bench.load import Connection, Load, closed_loop
+from tests.bench.figures import Sample
+from tests.bench.load import CONNECTIONS, Call, Connection, Load, closed_loop, open_connections, post
 
-CONNECTIONS = 64
+HTTP = "aiohttp + pydantic, one request"
+GRPC = "grpc.aio, one hop, both ends"
+STATEMENT = "one CTE insert and its commit"
+BATCH = "one signature check + a row of a batch of 256"
+# Their sum is what a proof would cost if there were nothing but these between a beacon and its answer.
+CHAIN = (HTTP, GRPC, STATEMENT, BATCH)
+
+WARM_UP_S = 0.3
+DATABASE_CONNECTIONS = 8
+BATCH_COUNT = 256
 BODY = json.dumps({"kid": "0123456789abcdef", "seq": 1, "code": 123456789, "observed_at": 1767225604200}).encode()
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS a (id uuid PRIMARY KEY, key text UNIQUE, body text);
 CREATE TABLE IF NOT EXISTS b (id uuid PRIMARY KEY, n bigint, body text);
 CREATE TABLE IF NOT EXISTS c (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea);
 """
-ONE_STATEMENT = """
+ADD_ONE = """
 WITH a AS (INSERT INTO a VALUES ($1, $2, $3)), b AS (INSERT INTO b VALUES ($1, 1, $3))
 INSERT INTO c (body) VALUES ($4)
 """
-BATCH = """
+ADD_BATCH = """
 WITH i AS (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (id, key, body)),
      a AS (INSERT INTO a SELECT id, key, body FROM i), b AS (INSERT INTO b SELECT id, 1, body FROM i)
 INSERT INTO c (body) SELECT convert_to(body, 'UTF8') FROM i
 """
-BATCH_COUNT = 256
 
 
-@dataclass(frozen=True)
-class Floor:
-    """One measured piece: how many a second, and the CPU it took, load generator left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """The bare servers that the floors are measured on. bystanders: what else of ours runs."""
 
-    name: str
-    per_second: float
-    cpu_us: float
-    p50_ms: float
-    p99_ms: float
-    foreign_share: float
+    http: tuple[int, int]
+    grpc: tuple[int, int]
+    postgres: LocalPostgres
+    bystanders: Sequence[int] = ()
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.http[0], self.grpc[0], self.postgres.child.pid]
+
+
+@asynccontextmanager
+async def ground(folder: Path, *, bystanders: Sequence[int] = ()) -> AsyncIterator[Ground]:
+    """Start the bare servers; PostgreSQL as the stack has it, but one of its own, where nothing else is done."""
+    postgres = LocalPostgres(folder=folder / "floors", log=folder / "floors.log")
+    async with child("http") as http, child("grpc") as rpc:
+        postgres.start()
+        try:
+            yield Ground(http=http, grpc=rpc, postgres=postgres, bystanders=bystanders)
+        finally:
+            postgres.stop()
 
 
 @asynccontextmanager
 async def child(kind: str) -> AsyncIterator[tuple[int, int]]:
-    """Run a floor's server; yield its pid and port."""
+    """Run a bare server; yield its pid and port."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.floor_servers", kind, stdout=asyncio.subprocess.PIPE
     )
@@ -62,89 +88,94 @@ async def child(kind: str) -> AsyncIterator[tuple[int, int]]:
         await process.wait()
 
 
-async def http_floor(seconds: float) -> Floor:
-    async with child("http") as (pid, port):
+async def measure_floors(on: Ground, seconds: float) -> list[Sample]:
+    """Measure every floor for so long."""
+    return [
+        await http_floor(on, seconds),
+        await grpc_floor(on, seconds),
+        await statement_floor(on, seconds),
+        await batch_floor(on, seconds),
+    ]
 
-        async def calls() -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
-            connection = await Connection.open("127.0.0.1", port)
+
+async def http_floor(on: Ground, seconds: float) -> Sample:
+    """The server's CPU only: in the system the other end is somebody's phone."""
+    pid, port = on.http
+    async with AsyncExitStack() as stack:
+        connections = await open_connections(stack, CONNECTIONS, "127.0.0.1", port)
+
+        def calls(connection: Connection) -> Iterator[Call]:
+            request = post("/", BODY)
 
             async def call() -> str | None:
-                status, _ = await connection.post("/", BODY)
-                return None if status == 200 else str(status)
+                heard = await connection.send(request)
+                return None if heard.status == 200 else heard.fault()
 
-            while True:
-                yield call
+            return repeat(call)
 
-        return await measure("aiohttp + pydantic, one request", pid, calls, seconds)
+        return await measure(HTTP, on, {"server": [pid]}, lambda: map(calls, connections), seconds)
 
 
-async def grpc_floor(seconds: float) -> Floor:
-    async with child("grpc") as (pid, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+async def grpc_floor(on: Ground, seconds: float) -> Sample:
+    """Both ends: in the system they are two of our services."""
+    pid, port = on.grpc
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         echo = channel.unary_unary("/bench.Echo/Echo")
 
-        async def calls() -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
-            async def call() -> str | None:
-                await echo(BODY, timeout=10)
-                return None
+        async def call() -> str | None:
+            await echo(BODY, timeout=10)
+            return None
 
-            while True:
-                yield call
-
-        return await measure("grpc.aio, one hop (server side)", pid, calls, seconds)
+        programs = {"server": [pid], "client": [os.getpid()]}
+        return await measure(GRPC, on, programs, lambda: [repeat(call)] * CONNECTIONS, seconds)
 
 
-async def measure(name: str, pid: int, calls: Callable[[], AsyncIterator[object]], seconds: float) -> Floor:
-    await closed_loop([calls() for _ in range(CONNECTIONS)], seconds=0.3)
-    with CpuMeter([pid], [os.getpid()]) as used:
-        load = await closed_loop([calls() for _ in range(CONNECTIONS)], seconds=seconds)
-    return floor_of(name, load, used.own_s, used.foreign_share)
-
-
-def floor_of(name: str, load: Load, cpu_s: float, foreign_share: float) -> Floor:
-    count = len(load.latencies_s)
-    return Floor(
-        name=name,
-        per_second=load.per_second,
-        cpu_us=cpu_s / count * 1e6,
-        p50_ms=load.percentile_ms(50),
-        p99_ms=load.percentile_ms(99),
-        foreign_share=foreign_share,
-    )
-
-
-async def statement_floor(url: str, postgres_pid: int, seconds: float) -> Floor:
-    """One CTE statement per commit, eight connections; client and server CPU together."""
-    async with asyncpg.create_pool(url, min_size=8, max_size=8) as pool:
+async def statement_floor(on: Ground, seconds: float) -> Sample:
+    """Both ends, eight connections."""
+    count = DATABASE_CONNECTIONS
+    async with asyncpg.create_pool(on.postgres.admin_url, min_size=count, max_size=count) as pool:
         await pool.execute(SCHEMA)
 
-        async def calls() -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
-            async def call() -> str | None:
-                made = uuid4()
-                await pool.execute(ONE_STATEMENT, made, str(made), "x" * 300, b"y" * 600)
-                return None
+        async def call() -> str | None:
+            made = uuid4()
+            await pool.execute(ADD_ONE, made, str(made), "x" * 300, b"y" * 600)
+            return None
 
-            while True:
-                yield call
-
-        with CpuMeter([os.getpid(), postgres_pid], []) as used:
-            load = await closed_loop([calls() for _ in range(8)], seconds=seconds)
-    return floor_of("Postgres, one CTE insert per commit", load, used.own_s, used.foreign_share)
+        return await measure(STATEMENT, on, both_ends(on), lambda: [repeat(call)] * count, seconds)
 
 
-async def verified_batch_floor(url: str, postgres_pid: int, seconds: float) -> Floor:
-    """Verify a signature, then write in batches of 256 by one statement: the least a proof can cost."""
+async def batch_floor(on: Ground, seconds: float) -> Sample:
+    """The least that a proof can cost: its signature is checked, and it is kept with 255 others by one statement."""
     key = ec.generate_private_key(ec.SECP256R1())
     message = canonical("att.flash-proof.v1", "bench", 1, 2, 3)
     signature, public = sign(message, key), key.public_key()
     load = Load()
-    async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+    async with asyncpg.create_pool(on.postgres.admin_url, min_size=1, max_size=1) as pool:
         await pool.execute(SCHEMA)
-        with CpuMeter([os.getpid(), postgres_pid], []) as used:
+        with CpuMeter(both_ends(on), bystanders=[*on.bystanders, *on.pids]) as used:
             started = time.perf_counter()
             while load.elapsed_s < seconds:
                 batch_started = time.perf_counter()
                 ids = [uuid4() for _ in range(BATCH_COUNT) if is_signed(message, signature, public)]
-                await pool.execute(BATCH, ids, [str(i) for i in ids], ["x" * 300] * len(ids))
-                load.latencies_s += [time.perf_counter() - batch_started] * len(ids)
+                await pool.execute(ADD_BATCH, ids, [str(i) for i in ids], ["x" * 300] * len(ids))
+                load.latencies_s.append(time.perf_counter() - batch_started)
                 load.elapsed_s = time.perf_counter() - started
-    return floor_of("verify a signature + a row of a batch of 256", load, used.own_s, used.foreign_share)
+    return load.sample(BATCH, used, per_request=BATCH_COUNT)
+
+
+def both_ends(on: Ground) -> dict[str, list[int]]:
+    return {"client": [os.getpid()], "postgres": [on.postgres.child.pid]}
+
+
+async def measure(
+    name: str,
+    on: Ground,
+    programs: dict[str, list[int]],
+    lines: Callable[[], Iterable[Iterable[Call]]],
+    seconds: float,
+) -> Sample:
+    """Warm up, then measure."""
+    await closed_loop(lines(), seconds=WARM_UP_S)
+    with CpuMeter(programs, bystanders=[*on.bystanders, *on.pids]) as used:
+        load = await closed_loop(lines(), seconds=seconds)
+    return load.sample(name, used)

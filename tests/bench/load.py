@@ -1,9 +1,20 @@
 """A closed-loop load: every connection sends its next request as soon as the last one was answered."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
+
+from tests.bench.cpu import Used
+from tests.bench.figures import Sample, percentile
+
+# A request is answered with a fault in one word, or None.
+Call = Callable[[], Awaitable[str | None]]
+CONNECTIONS = 64
+NO_ANSWER = (OSError, EOFError, ValueError, TimeoutError)
 
 
 @dataclass
@@ -14,13 +25,35 @@ class Load:
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def per_second(self) -> float:
-        return len(self.latencies_s) / self.elapsed_s
+    def sample(self, name: str, used: Used, *, per_request: int = 1) -> Sample:
+        """Return what this load showed. per_request: how many attempts a request carries."""
+        count = len(self.latencies_s) * per_request
+        return Sample(
+            name=name,
+            count=count,
+            seconds_s=self.elapsed_s,
+            p50_ms=percentile(self.latencies_s, 50) * 1000,
+            p99_ms=percentile(self.latencies_s, 99) * 1000,
+            cpu_us=used.per(count),
+            foreign_share=used.foreign_share,
+            measured_s=used.elapsed_s,
+            failures=self.failures,
+        )
 
-    def percentile_ms(self, percent: float) -> float:
-        ordered = sorted(self.latencies_s)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] * 1000
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An answer."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def fault(self) -> str:
+        """Say in a few words what went wrong."""
+        return f"{self.status} {self.body[:200].decode(errors='replace')}"
 
 
 class Connection:
@@ -33,37 +66,58 @@ class Connection:
     async def open(cls, host: str, port: int) -> "Connection":
         return cls(*await asyncio.open_connection(host, port))
 
-    async def post(self, path: str, body: bytes, *, token: str = "") -> tuple[int, bytes]:
-        authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{authorization}"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+    async def send(self, request: bytes) -> Heard:
+        """Send a request as `post` makes it and return the answer."""
+        self._writer.write(request)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        return int(answer[9:12]), await self._reader.readexactly(length)
+        return Heard(int(answer[9:12]), await self._reader.readexactly(length))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._writer.close()
+        await self._writer.wait_closed()
 
 
-async def closed_loop(requests: list[AsyncIterator[Callable[[], object]]], *, seconds: float) -> Load:
-    """Drive one task per iterator until time is up or it ends; each yielded call is timed; it returns a fault or None."""
+async def open_connections(stack: AsyncExitStack, count: int, host: str, port: int) -> list[Connection]:
+    """Open connections that are closed with `stack`."""
+    opened = []
+    for _ in range(count):
+        opened.append(await Connection.open(host, port))
+        stack.push_async_callback(opened[-1].close)
+    return opened
+
+
+def post(path: str, body: bytes, *, token: str = "", headers: Mapping[str, str] | None = None) -> bytes:
+    """Return the bytes of a request."""
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+async def closed_loop(lines: Iterable[Iterable[Call]], *, seconds: float = float("inf")) -> Load:
+    """Work off each line of calls in order, all lines side by side, until they end or time is up.
+
+    A line may prepare its next call when it is asked for it: that is not timed.
+    """
     load = Load()
-    ends_at = time.perf_counter() + seconds
     started = time.perf_counter()
-    await asyncio.gather(*(_drive(calls, load, ends_at) for calls in requests))
+    await asyncio.gather(*(_drive(calls, load, started + seconds) for calls in lines))
     load.elapsed_s = time.perf_counter() - started
     return load
 
 
-async def _drive(calls: AsyncIterator[Callable[[], object]], load: Load, ends_at: float) -> None:
-    async for call in calls:
-        if time.perf_counter() >= ends_at:
-            return
+async def _drive(calls: Iterable[Call], load: Load, ends_at: float) -> None:
+    for call in calls:
         started = time.perf_counter()
-        fault = await call()
+        if started >= ends_at:
+            return
+        try:
+            fault = await call()
+        except NO_ANSWER as error:
+            load.failures.append(type(error).__name__)
+            return
         if fault is None:
             load.latencies_s.append(time.perf_counter() - started)
         else:
