@@ -9,8 +9,8 @@ from streams.outbox import Outbox
 
 SOURCE = "academics"
 NINE = datetime(2025, 9, 1, 9, 0, tzinfo=UTC)
-# With four shards, each in another one.
-SCHOOLS = [UUID(int=n) for n in (1, 2, 3, 4)]
+# With four shards each in another one, 0 to 3; with two, in 0 1 0 1.
+SCHOOLS = [UUID(int=n) for n in (4, 2, 5, 1)]
 
 
 class RoomPainted(Event):

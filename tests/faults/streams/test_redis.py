@@ -1,0 +1,153 @@
+"""Redis may lose anything, be away or be full: nothing is lost, and nobody has to act."""
+
+import asyncio
+import shutil
+import signal
+
+import pytest
+import redis.asyncio
+
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+FRESH_S = 2.0
+
+
+@pytest.fixture
+async def client(own_valkey, theatre):
+    async with redis.asyncio.Redis.from_url(own_valkey.url()) as made:
+        yield made
+
+
+async def fresh(theatre):
+    return await theatre.as_of_age_s() < 1.0
+
+
+async def stays_fresh(theatre, seconds):
+    """Write for a while and return how old the copy was at worst."""
+    worst, ends_at = 0.0, asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < ends_at:
+        await theatre.write(5)
+        worst = max(worst, await theatre.as_of_age_s())
+    return worst
+
+
+async def test_a_flush_under_load_is_made_good_within_five_seconds(theatre, client):
+    theatre.both()
+    async with theatre.load():
+        await until(lambda: fresh(theatre), 10)
+        for _ in range(3):
+            await client.flushall()
+            await until(lambda: client.exists("{academics:0}:ev"), 5)
+            await until(lambda: fresh(theatre), 5)
+
+    await theatre.settled()
+
+
+async def test_an_idle_stream_that_is_deleted_is_made_again(theatre, client):
+    theatre.both()
+    await theatre.write(9)
+    await until(lambda: client.exists("{academics:1}:ev"), 10)
+    before = await client.xrange("{academics:1}:ev")
+
+    await client.delete("{academics:1}:ev")
+
+    await until(lambda: client.exists("{academics:1}:ev"), 5)
+    assert await client.xrange("{academics:1}:ev") == before
+    await theatre.settled()
+
+
+async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_valkey):
+    theatre.both()
+    async with theatre.load():
+        await until(lambda: fresh(theatre), 10)
+        own_valkey.child.kill()
+        shutil.rmtree(own_valkey.folder / "appendonlydir")
+        worst = await stays_fresh(theatre, 2)
+        own_valkey.start()
+        worst = max(worst, await stays_fresh(theatre, 3))
+
+    assert worst < FRESH_S
+    await theatre.settled()
+
+
+async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, client):
+    theatre.both()
+    async with theatre.load():
+        await until(lambda: client.exists("{academics:0}:ev"), 10)
+        replica = await client.dump("{academics:0}:ev")
+        await asyncio.sleep(0.5)
+        await client.restore("{academics:0}:ev", 0, replica, replace=True)
+        await asyncio.sleep(0.5)
+
+    await theatre.settled()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
+async def test_while_redis_is_away_writes_succeed_and_the_copy_follows(theatre, own_valkey, number):
+    theatre.both()
+    await theatre.write(5)
+    await until(lambda: fresh(theatre), 10)
+    own_valkey.child.process.send_signal(number)
+    try:
+        before = len(theatre.acknowledged)
+        worst = await stays_fresh(theatre, 5)
+
+        assert len(theatre.acknowledged) - before > 100
+        assert worst < FRESH_S
+        await theatre.settled()
+    finally:
+        own_valkey.child.process.send_signal(signal.SIGCONT)
+    if number == signal.SIGKILL:
+        own_valkey.child.process.wait()
+        own_valkey.start()
+    await theatre.write(5)
+    await theatre.settled()
+
+
+@pytest.mark.parametrize("part", ["relay", "consumer"])
+async def test_when_only_one_side_has_lost_redis_the_copy_stays_fresh(theatre, part):
+    nowhere = {"redis": "redis://127.0.0.1:1/0"}
+    theatre.start("relay", **(nowhere if part == "relay" else {}))
+    theatre.start("consumer", owner="a", **(nowhere if part == "consumer" else {}))
+    await theatre.write(5)
+    await until(lambda: fresh(theatre), 10)
+
+    assert await stays_fresh(theatre, 4) < FRESH_S
+
+    await theatre.settled()
+
+
+async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(theatre, client):
+    theatre.both()
+    async with theatre.load():
+        await until(lambda: fresh(theatre), 10)
+        await client.config_set("maxmemory", 1)
+        try:
+            worst = await stays_fresh(theatre, 3)
+        finally:
+            await client.config_set("maxmemory", 0)
+        await asyncio.sleep(1.5)
+
+    assert worst < FRESH_S
+    await theatre.settled()
+    for shard in (0, 1):
+        last_pos = await theatre.pool.fetchval("SELECT last_pos FROM streams_shard WHERE shard = $1", shard)
+        entries = [id_ for id_, _ in await client.xrange(f"{{academics:{shard}}}:ev")]
+        assert [int(id_.partition(b"-")[2]) for id_ in entries] == list(range(1, last_pos + 1))
+
+
+async def test_a_trimmed_stream_is_no_loss_to_a_consumer_that_was_away(theatre, client):
+    relay, consumer = theatre.both()
+    await theatre.write(20)
+    await theatre.settled()
+    consumer.kill()
+    await theatre.write(20)
+    for shard in (0, 1):
+        await client.xtrim(f"{{academics:{shard}}}:ev", maxlen=0, approximate=False)
+    await theatre.write(5)
+
+    theatre.start("consumer", owner="a")
+
+    await theatre.settled()
+    assert relay.poll() is None
