@@ -71,7 +71,7 @@ SCENES = [
     Scene(FLOW, "a beacon's token at a door for people", "401", beacon_token),
     Scene(FLOW, "JSON with a key twice", "malformed_json", malformed),
     Scene(FLOW, "an unknown field", "malformed_body", unknown_field),
-    Scene(FLOW, "a student who marks themselves", "forbidden", method_chosen),
+    Scene(FLOW, "a student who marks themselves", "malformed_body", method_chosen),
     Scene(FLOW, "an id in capital letters", "malformed_path", wrong_uuid),
     Scene(FLOW, "an id of nothing", "not_found", random_id),
     Scene(FLOW, "a path of no service", "404", nothing_there),

@@ -1,11 +1,16 @@
 """Flow A: students sign with a phone's torch, and each refusal of the decision table."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
+from infra.clock import utc_now
 from infra.demo.school import Person
 from infra.demo.world import Scene, World, last_result, minutes, torch, words
 
 FLOW = "A torch"
+# A beacon's clock is known to a second; a little more for the drift since its login.
+CERTAIN_AFTER = timedelta(milliseconds=1_200)
 
 
 async def plan(world: World) -> None:
@@ -75,7 +80,12 @@ async def guess(world: World) -> object:
 
 
 async def foreign(world: World) -> object:
-    """A student of another school blinks for a course of this one."""
+    """A student of another school blinks there for a course of this one."""
+    return words(await torch(world, world.evening.students[0], "now", school=world.evening))
+
+
+async def visitor(world: World) -> object:
+    """A student of another school blinks at a beacon of this one."""
     return words(await torch(world, world.evening.students[0], "now"))
 
 
@@ -85,11 +95,18 @@ async def without_flash(world: World) -> object:
     return words(await torch(world, school.students[0], "evening", school=school))
 
 
-async def close_by_hand(world: World) -> object:
-    """The teacher closes signing, then a student comes."""
+async def just_closed(world: World) -> object:
+    """The teacher closes signing, and a student's light is seen within the second that a beacon may be off."""
     path = f"/courses/{world.courses['by hand']}/signing"
     (await world.day.teacher.doors.post(path, {"state": "closed"})).expect(200, 201)
+    world.kept["certain at"] = utc_now() + CERTAIN_AFTER
     return words(await torch(world, world.day.students[4], "by hand"))
+
+
+async def long_closed(world: World) -> object:
+    """A student comes when no uncertainty of a beacon's clock reaches back to the closing."""
+    await asyncio.sleep(max(0.0, (world.kept["certain at"] - utc_now()).total_seconds()))
+    return words(await torch(world, world.day.students[5], "by hand"))
 
 
 def signs(student: int, course: str, *, room: str = "main") -> Callable[[World], Awaitable[object]]:
@@ -117,7 +134,9 @@ SCENES = [
     Scene(FLOW, "in the wrong room", "REFUSED wrong_classroom", signs(3, "now", room="other")),
     Scene(FLOW, "then in the right room", "ACCEPTED on_time", signs(3, "now")),
     Scene(FLOW, "a student of another school", "REFUSED course_unknown", foreign),
+    Scene(FLOW, "the same at a beacon of this school", "rejected code_unknown", visitor),
     Scene(FLOW, "a school that allows no flash", "REFUSED method_disabled", without_flash),
-    Scene(FLOW, "after the teacher closed signing", "REFUSED signing_closed", close_by_hand),
+    Scene(FLOW, "in the second in which the teacher closed signing", "PENDING clock_uncertain", just_closed),
+    Scene(FLOW, "after that second", "REFUSED signing_closed", long_closed),
     Scene(FLOW, "a code that was given to nobody", "rejected code_unknown", guess),
 ]

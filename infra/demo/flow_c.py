@@ -89,14 +89,14 @@ async def sheet(world: World) -> object:
 
 
 SCENES = [
-    Scene(FLOW, "the teacher signs", "ACCEPTED own_presence", teacher_signs),
+    Scene(FLOW, "the teacher signs", "ACCEPTED teacher_present", teacher_signs),
     Scene(FLOW, "the student who waited for the teacher", "ACCEPTED on_time", waiting_settled),
     Scene(FLOW, "the teacher marks a student", "LATE TEACHER", mark),
     Scene(FLOW, "and corrects the mark", "ACCEPTED", correct),
     Scene(FLOW, "a correction of an older version", "version_stale", correct_blindly),
     Scene(FLOW, "a teacher of other courses", "forbidden", stranger_corrects),
     Scene(FLOW, "an admin overrides", "REFUSED", override),
-    Scene(FLOW, "the teacher may not undo an admin", "forbidden", undo),
+    Scene(FLOW, "the teacher may not undo an admin", "decided_by_admin", undo),
     Scene(FLOW, "every step is kept", "LATE > ACCEPTED > REFUSED", history),
     Scene(FLOW, "an admin of another school sees nothing", "not_found", read_abroad),
     Scene(FLOW, "the sheet shows the whole course", "12 expected, 2 accepted", sheet),

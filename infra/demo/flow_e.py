@@ -93,12 +93,18 @@ async def _final(world: World, student: Person, name: str, wanted: str) -> str:
 
 
 async def identity_away(world: World) -> object:
-    """Identity is killed: who has a token still signs, for a phone that was seen a moment ago."""
+    """Nobody can say whose phone it is while identity is away: the signed request is kept."""
     world.stage.services.kill("identity", SIGKILL)
     heard = await tap(world, world.day.students[5], "outage")
+    world.kept["unknown phone"] = heard.body.get("id")
+    return judged(heard)
+
+
+async def identity_back(world: World) -> object:
+    """Identity comes back."""
     world.stage.services.start("identity")
     await world.stage.services.wait_until_ready("identity")
-    return judged(heard)
+    return await _final(world, world.day.students[5], "unknown phone", "ACCEPTED on_time")
 
 
 SCENES = [
@@ -108,5 +114,6 @@ SCENES = [
     Scene(FLOW, "a stranger signs meanwhile", "PENDING awaiting_validation", stranger_meanwhile),
     Scene(FLOW, "academics is back: the student", "ACCEPTED on_time", academics_back),
     Scene(FLOW, "academics is back: the stranger", "REFUSED not_enrolled", stranger_known),
-    Scene(FLOW, "identity is away, the phone was seen before", "ACCEPTED on_time", identity_away),
+    Scene(FLOW, "a student signs by NFC while identity is away", "PENDING awaiting_validation", identity_away),
+    Scene(FLOW, "identity is back: the student", "ACCEPTED on_time", identity_back),
 ]
