@@ -10,10 +10,10 @@ from uuid import UUID
 from beacon_svc.domain.beacons import Beacon, BeaconKey, Stay
 from beacon_svc.domain.claims import Claim
 from beacon_svc.domain.clock_model import Anchor
-from beacon_svc.domain.proofs import AlertKind, FlashCode
+from beacon_svc.domain.proofs import AlertKind, Flag, FlashCode
 from contracts.events.beacon import BeaconState
 from contracts.events.envelope import Cause
-from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
+from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, StudentId
 
 ProofState = Literal["accepted", "held", "rejected"]
 
@@ -83,10 +83,30 @@ class BeaconLogins(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a beacon is. queued_count: proofs not acknowledged. misread_count: damaged frames since it started."""
+
+    boot: int
+    uptime_ms: int
+    queued_count: int
+    misread_count: int
+    battery_mv: int | None
+    firmware: str | None
+
+
+class BeaconReports(Protocol):
+    """The newest report of each beacon."""
+
+    async def keep(self, beacon_id: BeaconId, report: Report, *, at: datetime) -> None:
+        """Replace the beacon's report."""
+        ...
+
+
 class StudentDevices(Protocol):
     """Whose device is whose (identity_svc)."""
 
-    async def find_key(self, student_id: StudentId, device_id: UUID, *, kid: str) -> bytes | None:
+    async def find_key(self, student_id: StudentId, device_id: DeviceId, *, kid: str) -> bytes | None:
         """Return the public key (SPKI, DER) of that student's device, None when it is not theirs.
 
         kid: the key that the request names. Raises: UnavailableError("identity_down").
@@ -96,6 +116,10 @@ class StudentDevices(Protocol):
 
 class FlashCodes(Protocol):
     """The issued codes, inside the caller's transaction."""
+
+    async def keep_nonce(self, device_id: DeviceId, nonce: bytes, *, now: datetime, life: timedelta) -> bool:
+        """Record the nonce of a signed request; False when it was used before. Of equal ones exactly one wins."""
+        ...
 
     async def lock_student(self, student_id: StudentId) -> None:
         """Let the student's other requests wait for this transaction."""
@@ -114,26 +138,12 @@ class FlashCodes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProofFacts:
-    """What the book knows about a batch of one key's proofs. All rows are locked.
-
-    by_seq: stored proofs of the batch and of their predecessors. codes: by number. anchors: around each reading.
-    """
-
-    beacon: Beacon
-    key: BeaconKey
-    totp_key: bytes | None
-    by_seq: Mapping[int, "StoredProof"]
-    codes: Mapping[int, Sequence[FlashCode]]
-    anchors: Sequence[Anchor]
-    latest_anchor: Anchor | None
-    stays: Sequence[Stay]
+OpenCodes = Callable[[], AbstractAsyncContextManager[FlashCodes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a proof. reason: attendance's once it is accepted."""
+    """What became of a proof. reason: attendance's once it is accepted. signature_*: set once it is accepted."""
 
     state: ProofState
     reason: str
@@ -143,9 +153,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProof:
-    """A proof as it was kept. message: what the beacon signed. sha256: of it, base64url.
+    """A proof as it was kept. message: what the beacon signed. sha256: of it, base64url. signature: low s.
 
-    The fields from proved_at to acting_school_id are frozen; what is not known (yet) is None.
+    What is not known is None. code_id to acting_school_id come from the code that it redeems. try_at: when a held
+    proof is looked at again, None when only a human can help. version: counts its events.
     """
 
     id: UUID
@@ -159,46 +170,84 @@ class StoredProof:
     received_at: datetime
     proved_at: datetime
     uncertainty: timedelta | None
-    classroom_id: ClassroomId | None
-    code_id: UUID | None
-    course_id: CourseId | None
-    student_id: StudentId | None
-    acting_school_id: SchoolId | None
-    flags: tuple[str, ...]
     outcome: Outcome
-    try_at: datetime | None
-    try_count: int
-    version: int
+    flags: tuple[Flag, ...] = ()
+    classroom_id: ClassroomId | None = None
+    code_id: UUID | None = None
+    course_id: CourseId | None = None
+    student_id: StudentId | None = None
+    acting_school_id: SchoolId | None = None
+    try_at: datetime | None = None
+    try_count: int = 0
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFacts:
+    """What is known about some proofs of one key.
+
+    beacon: with that key alone. totp_key: None unless the beacon must show codes. by_seq: stored proofs with the same
+    numbers and with those before. gaps: numbers held for want of the one before. codes: by number.
+    """
+
+    beacon: Beacon
+    key: BeaconKey
+    totp_key: bytes | None
+    by_seq: Mapping[int, StoredProof]
+    gaps: frozenset[int]
+    codes: Mapping[int, Sequence[FlashCode]]
+    anchors: Sequence[Anchor]
+    latest_anchor: Anchor | None
+    stays: Sequence[Stay]
+
+
+class BeaconKeys(Protocol):
+    """The public keys of beacons, without locks."""
+
+    async def find(self, beacon_id: BeaconId, kid: str) -> tuple[SchoolId, BeaconKey | None] | None:
+        """Return the beacon's school and its key of that name; None for an unknown beacon."""
+        ...
 
 
 class ProofBook(Protocol):
-    """The proofs of one key at a time, inside the caller's transaction."""
+    """The proofs of beacons, inside the caller's transaction."""
 
     async def gather(self, beacon_id: BeaconId, kid: str, *, claims: Sequence[Claim], since: datetime) -> ProofFacts:
-        """Lock the key and the codes, and return what is known. since: of the oldest codes that still count.
+        """Lock the key and the codes, and return what is known. since: codes issued before count no more.
 
         Raises: NotFoundError("not_found") when the beacon has no such key.
         """
-        ...
-
-    async def find_successor(self, proof: StoredProof) -> StoredProof | None:
-        """Return the next proof of the same key when it is held for want of `proof`."""
         ...
 
     async def redeem(self, code: FlashCode, *, proof_id: UUID, room: ClassroomId) -> None:
         """Mark the code as used by that proof in that room, unless one has used it."""
         ...
 
-    async def keep(self, proof: StoredProof, *, alerts: Sequence[AlertKind], cause: Cause) -> None:
-        """Keep a new proof, or a held one judged again (`version` higher), with its news."""
+    async def keep(self, proof: StoredProof, *, cause: Cause) -> None:
+        """Keep a new proof, or a held one judged again (`version` one higher), with its news."""
         ...
 
-    async def acknowledge(self, beacon_id: BeaconId, kid: str) -> int:
-        """Move the acknowledged sequence number as far as proofs are stored or given up, and return it."""
+    async def alert(self, kind: AlertKind, beacon: Beacon, *, proof_id: UUID, cause: Cause) -> None:
+        """Announce that a human should look at the beacon."""
         ...
 
-    async def settle(self, proof_id: UUID, outcome: Outcome, *, try_at: datetime | None) -> None:
+    async def acknowledge(self, beacon_id: BeaconId, kid: str, *, given_up_before: datetime) -> int:
+        """Move the acknowledged number as far as proofs are stored, and return it. The key is locked.
+
+        given_up_before: what a proof received before then still waits for counts as stored.
+        """
+        ...
+
+    async def find(self, beacon_id: BeaconId, kid: str, seq: int) -> StoredProof | None:
+        """Return a stored proof."""
+        ...
+
+    async def settle(self, proof: StoredProof, outcome: Outcome, *, try_at: datetime | None) -> None:
         """Keep what attendance said about a held proof; one that is not held any more stays as it is."""
+        ...
+
+    async def claim_due(self, now: datetime, *, until: datetime, limit: int) -> list[StoredProof]:
+        """Return held proofs whose time to be looked at has come, longest due first; others leave them until then."""
         ...
 
 

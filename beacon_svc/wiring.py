@@ -1,87 +1,198 @@
 """The one place where beacon_svc chooses its real parts."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from secrets import SystemRandom
 from typing import TypeVar
 
 import asyncpg
 
+from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
+from beacon_svc.commands.codes import CodeRules
+from beacon_svc.commands.hand_over import Pauses
 from beacon_svc.commands.logins import LoginRules
+from beacon_svc.grpc_api import BeaconQueries
 from beacon_svc.http_api.beacons import BeaconsApi
+from beacon_svc.http_api.codes import CodeApi, CodeParts
 from beacon_svc.http_api.failures import FailureLimit
 from beacon_svc.http_api.logins import LoginApi, LoginParts
+from beacon_svc.http_api.proofs import ProofApi, ProofParts
+from beacon_svc.jobs import HandOver, Sweep
+from beacon_svc.ports import OpenProofBook
 from beacon_svc.settings import Settings
-from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry
+from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry, PostgresBeaconReports
+from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
+from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
 from contracts.problems import UnavailableError
+from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
+from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.clock import Clock, utc_now
+from infra.grpc_client import connect
+from infra.grpc_server import Register
 from infra.http_routes import AnyRoute
 from infra.http_server import Doorkeeper
 from infra.jwks import RemoteKeys
 from infra.migrate import upgrade
-from infra.postgres import Connection, Pool, check_durable, connection, create_pool, transaction
-from infra.process import Parts
+from infra.postgres import (
+    BACKGROUND_TRANSACTION_MS,
+    Connection,
+    Pool,
+    check_durable,
+    connection,
+    create_pool,
+    transaction,
+)
+from infra.process import Parts, identity_of
 from infra.secret_box import SecretBox
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.log_postgres import PostgresEventLog
+from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.schema import WrongSetupError, check_shard_count, prepare
 
 SOURCE = "beacon"
+BACKGROUND_POOL_COUNT = 4
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """The parts that several doors share."""
+
+    settings: Settings
+    pool: Pool
+    ring: KeyRing
+    box: SecretBox
+    outbox: Outbox
+    desk: GrpcAttendanceDesk
+    devices: GrpcStudentDevices
+    pauses: Pauses
+    now: Clock
+
+    def open_book(self, pool: Pool) -> OpenProofBook:
+        """Return what opens the book of proofs on a connection of `pool`."""
+        return partial(open_store, pool, partial(PostgresProofBook, outbox=self.outbox, box=self.box))
 
 
 @asynccontextmanager
 async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts]:
-    """Connect beacon_svc's parts; leaving closes them."""
-    box = SecretBox.from_file(settings.key_file)
-    outbox = Outbox(settings.shard_count)
-    url = settings.database_url.get_secret_value()
-    redis = writer_client(settings.redis_url.get_secret_value())
-    async with create_pool(url, name="beacon_svc", size=settings.database_pool_count) as pool, redis:
+    """Connect beacon_svc's parts; leaving closes them in reverse."""
+    url, identity = settings.database_url.get_secret_value(), identity_of(settings)
+    box, outbox = SecretBox.from_file(settings.key_file), Outbox(settings.shard_count)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(create_pool(url, name="beacon_svc", size=settings.database_pool_count))
+        background = create_pool(
+            url, name="beacon_svc jobs", size=BACKGROUND_POOL_COUNT, transaction_ms=BACKGROUND_TRANSACTION_MS
+        )
+        await stack.enter_async_context(background)
+        redis = await stack.enter_async_context(writer_client(settings.redis_url.get_secret_value()))
+        attendance = connect(settings.attendance_grpc, callee="attendance", identity=identity)
+        identities = connect(settings.identity_grpc, callee="identity", identity=identity)
+        for channel in (attendance, identities):
+            await stack.enter_async_context(channel)
         ring = KeyRing(pool, box)
-        people = RemoteKeys(settings.identity_jwks_url)
-        relay = Relay(source=SOURCE, pool=pool, redis=redis, shards=range(settings.shard_count), watermarks=False)
-        yield Parts(
-            routes=build_routes(settings, pool, ring=ring, box=box, outbox=outbox, now=now),
-            doorkeeper=Doorkeeper(
-                people=TokenVerifier(USER_TOKEN, people, now=now), beacons=TokenVerifier(BEACON_TOKEN, ring, now=now)
+        shelf = Shelf(
+            settings=settings,
+            pool=pool,
+            ring=ring,
+            box=box,
+            outbox=outbox,
+            desk=GrpcAttendanceDesk(attendance),
+            devices=GrpcStudentDevices(identities),
+            pauses=Pauses(
+                first=timedelta(seconds=settings.hand_over_first_pause_s),
+                longest=timedelta(seconds=settings.hand_over_longest_pause_s),
+                draw=SystemRandom().random,
             ),
-            loops={"relay": [relay.run]},
-            ready={
-                "database": partial(is_migrated, pool, settings),
-                "token_keys": ring.ready,
-            },
+            now=now,
+        )
+        hand_over = HandOver(desk=shelf.desk, open_book=shelf.open_book(background), pauses=shelf.pauses, now=now)
+        sweep = Sweep(pool=background, every=timedelta(seconds=settings.sweep_every_s), now=now)
+        relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(settings.shard_count), watermarks=False)
+        yield Parts(
+            routes=build_routes(shelf),
+            registers=build_registers(shelf),
+            doorkeeper=Doorkeeper(
+                people=TokenVerifier(USER_TOKEN, RemoteKeys(settings.identity_jwks_url), now=now),
+                beacons=TokenVerifier(BEACON_TOKEN, ring, now=now),
+            ),
+            loops={"relay": [relay.run], "jobs": [hand_over.run, sweep.run]},
+            ready={"database": partial(is_migrated, pool, settings), "token_keys": ring.ready},
         )
 
 
-def build_routes(
-    settings: Settings, pool: Pool, *, ring: KeyRing, box: SecretBox, outbox: Outbox, now: Clock
-) -> list[AnyRoute]:
-    """Return every REST route of the service."""
+def build_registers(shelf: Shelf) -> list[Register]:
+    """Return what adds every servicer to a gRPC server."""
+    queries = BeaconQueries(open_reading=partial(connection, shelf.pool), box=shelf.box, now=shelf.now)
+    log = EventLogServicer(PostgresEventLog(shelf.pool))
+    return [
+        partial(add_BeaconQueryServiceServicer_to_server, queries),
+        partial(add_EventLogServiceServicer_to_server, log),
+    ]
+
+
+def build_routes(shelf: Shelf) -> list[AnyRoute]:
+    """Return every REST route."""
+    registry = partial(PostgresBeaconRegistry, outbox=shelf.outbox, box=shelf.box)
     beacons = BeaconsApi(
-        open_registry=partial(open_store, pool, partial(PostgresBeaconRegistry, outbox=outbox, box=box)),
-        open_reading=partial(connection, pool),
-        now=now,
+        open_registry=partial(open_store, shelf.pool, registry),
+        open_reading=partial(connection, shelf.pool),
+        now=shelf.now,
     )
-    logins = LoginApi(
+    proofs = ProofApi(
+        ProofParts(
+            keys=PostgresBeaconKeys(shelf.pool),
+            open_book=shelf.open_book(shelf.pool),
+            open_reports=partial(open_store, shelf.pool, PostgresBeaconReports),
+            desk=shelf.desk,
+            pauses=shelf.pauses,
+            now=shelf.now,
+        )
+    )
+    return [*beacons.routes(), *build_logins(shelf).routes(), *build_codes(shelf).routes(), *proofs.routes()]
+
+
+def build_logins(shelf: Shelf) -> LoginApi:
+    """Return the doors that beacons log in at."""
+    settings = shelf.settings
+    return LoginApi(
         LoginParts(
-            open_logins=partial(open_store, pool, partial(PostgresBeaconLogins, outbox=outbox)),
-            signer=ring.signer,
+            open_logins=partial(open_store, shelf.pool, partial(PostgresBeaconLogins, outbox=shelf.outbox)),
+            signer=shelf.ring.signer,
             rules=LoginRules(
                 origin=settings.public_origin,
                 window=timedelta(seconds=settings.auth_window_s),
                 most_per_minute=settings.logins_per_minute_count,
             ),
-            failures=FailureLimit(most_per_minute=settings.failed_logins_per_minute_count, now=now),
-            jwks=ring.jwks,
-            now=now,
+            failures=FailureLimit(most_per_minute=settings.failed_logins_per_minute_count, now=shelf.now),
+            jwks=shelf.ring.jwks,
+            now=shelf.now,
         )
     )
-    return [*beacons.routes(), *logins.routes()]
+
+
+def build_codes(shelf: Shelf) -> CodeApi:
+    """Return the door that students' phones ask for codes."""
+    settings = shelf.settings
+    return CodeApi(
+        CodeParts(
+            open_codes=partial(open_store, shelf.pool, PostgresFlashCodes),
+            devices=shelf.devices,
+            rules=CodeRules(
+                life=timedelta(seconds=settings.flash_code_s),
+                quarantine=timedelta(seconds=settings.flash_code_quarantine_s),
+                most_per_minute=settings.flash_codes_per_minute_count,
+            ),
+            origin=settings.public_origin,
+            now=shelf.now,
+        )
+    )
 
 
 @asynccontextmanager

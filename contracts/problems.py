@@ -123,6 +123,7 @@ TITLES: dict[str, str] = {
     "key_malformed": "The public key is not a P-256 key",
     "too_many_keys": "The beacon has as many active keys as it may have",
     "seq_conflict": "Another proof has this sequence number",
+    "mixed_batch": "A batch holds proofs of one key of one beacon",
     # accounts and logins
     "login_failed": "The address or the password is wrong",
     "login_throttled": "Too many passwords were tried; try again later",

@@ -70,7 +70,7 @@ class Evidence:
     """What is known about a proof besides what it says.
 
     previous: base64url SHA-256 of the message before it, None when that has not come. gap_given_up: it never will.
-    codes: every issue of its number within 8 days in the beacon's school. totp_fits: None when the beacon shows none.
+    codes: every issue of its number within 8 days in the beacon's school. totp_fits: None when that is not asked for.
     """
 
     key: BeaconKey
@@ -140,14 +140,14 @@ def judge(claim: Claim, evidence: Evidence) -> Verdict:
         return notes.reject(reason)
     if evidence.key.revoked_at is not None:
         notes.flags.append("key_revoked_later")
+    if evidence.totp_fits is False:
+        return notes.reject("totp_invalid")
     if not _continues_chain(claim, evidence, notes):
         return notes.hold("chain_gap")
     if reason := check_time(evidence.when, evidence.received_at):
         if reason == "future_proof":
             notes.alerts.append("future_proof")
         return notes.reject(reason)
-    if evidence.totp_fits is False:
-        return notes.reject("totp_invalid")
     return _redeem(evidence, notes)
 
 

@@ -30,7 +30,7 @@ from beacon_svc.http_api.beacon_bodies import (
     to_base32,
 )
 from beacon_svc.ports import OpenRegistry
-from beacon_svc.queries import BeaconFilter, get_beacon, list_beacons
+from beacon_svc.queries.beacons import BeaconFilter, get_beacon, list_beacons
 from contracts.ids import BeaconId, ClassroomId, SchoolId
 from contracts.problems import InvalidInputError
 from infra.canon import kid_of, load_public_key, to_spki

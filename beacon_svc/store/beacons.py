@@ -9,6 +9,7 @@ import asyncpg
 from beacon_svc.domain.beacons import Beacon, BeaconKey
 from beacon_svc.domain.clock_model import Anchor
 from beacon_svc.domain.proofs import AlertKind
+from beacon_svc.ports import Report
 from beacon_svc.store.alerts import alert_of
 from contracts.events.beacon import BeaconState
 from contracts.events.envelope import Aggregate, Cause, wrap
@@ -49,6 +50,14 @@ GET_TOTP_KEY = "SELECT totp_key_sealed FROM beacon WHERE id = $1"
 COUNT_ANCHORS = "SELECT count(*) FROM beacon_anchor WHERE beacon_id = $1 AND server_at > $2"
 ADD_ANCHOR = """
 INSERT INTO beacon_anchor (id, beacon_id, boot, uptime_ms, told_at, server_at) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+KEEP_REPORT = """
+INSERT INTO beacon_telemetry
+    (beacon_id, received_at, firmware, boot, uptime_ms, queued_count, misread_count, battery_mv)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (beacon_id) DO UPDATE SET received_at = excluded.received_at, firmware = excluded.firmware,
+    boot = excluded.boot, uptime_ms = excluded.uptime_ms, queued_count = excluded.queued_count,
+    misread_count = excluded.misread_count, battery_mv = excluded.battery_mv
 """
 TAKEN = {"beacon_serial_key": "serial_taken", "beacon_key_kid_key": "key_taken"}
 
@@ -148,3 +157,16 @@ class PostgresBeaconLogins:
     async def alert(self, kind: AlertKind, beacon: Beacon, *, cause: Cause) -> None:
         event = alert_of(kind, beacon_id=beacon.id, school_id=beacon.school_id, proof_id=None, cause=cause)
         await self._outbox.add(self._connection, event)
+
+
+class PostgresBeaconReports:
+    """Satisfies ports.BeaconReports. Whoever gives the connection owns the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def keep(self, beacon_id: BeaconId, report: Report, *, at: datetime) -> None:
+        counts = (report.queued_count, report.misread_count, report.battery_mv)
+        await self._connection.execute(
+            KEEP_REPORT, beacon_id, at, report.firmware, report.boot, report.uptime_ms, *counts
+        )

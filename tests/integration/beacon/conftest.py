@@ -23,6 +23,7 @@ from infra.private_files import write_private
 from infra.signing_keys import public_jwk
 from infra.tokens import USER_TOKEN, TokenSigner, TokenVerifier
 from streams.schema import prepare
+from tests.fakes.beacon import AttendancePeer, IdentityPeer, serving
 
 ORIGIN = "https://api.school.example"
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -59,8 +60,9 @@ class People:
 class Service:
     """The doors of a running beacon_svc and what stands behind them."""
 
-    def __init__(self, doors, people, now, pool):
+    def __init__(self, doors, people, now, pool, peers):
         self.nobody, self.people, self.now, self.pool = doors, people, now, pool
+        self.attendance, self.identity = peers
         self.school_id = uuid4()
 
     @property
@@ -91,7 +93,25 @@ class Service:
         )
 
     def a_phone(self, student_id=None):
-        return Phone(student_id=student_id or uuid4(), origin=ORIGIN, now=self.now)
+        """A student's phone, bound to the student."""
+        phone = Phone(student_id=student_id or uuid4(), origin=ORIGIN, now=self.now)
+        self.identity.bound[str(phone.student_id), str(phone.device_id)] = phone.spki
+        return phone
+
+    async def blink(self, phone, *, course_id=None, school_id=None):
+        """Ask for a code; return what the lamp shows."""
+        doors = self.student(phone.student_id, school_id)
+        return (await phone.ask_code(doors, course_id or uuid4())).expect(201)["symbols"]
+
+    async def push(self, beacon):
+        """Push the beacon's queue; return the answer of the newest proof."""
+        heard = await beacon.push(self.nobody)
+        return heard.expect(200, 202)["results"][-1]
+
+    async def sign(self, beacon, **changes):
+        """A student blinks, the beacon reads and pushes at once; return what became of the proof."""
+        beacon.read(await self.blink(self.a_phone(), **changes))
+        return await self.push(beacon)
 
     async def events(self):
         """Return (type, version, data) of everything announced, oldest first."""
@@ -123,7 +143,14 @@ async def database(databases):
 
 
 @pytest.fixture
-def settings(database, valkey, certificates, tmp_path):
+async def peers(certificates):
+    """attendance_svc and identity_svc as beacon_svc meets them: on the network, by certificate."""
+    async with serving(AttendancePeer(), certificates) as attendance, serving(IdentityPeer(), certificates) as identity:
+        yield attendance, identity
+
+
+@pytest.fixture
+def settings(database, valkey, certificates, peers, tmp_path):
     key_file = tmp_path / "key"
     write_private(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
     return Settings(
@@ -136,13 +163,17 @@ def settings(database, valkey, certificates, tmp_path):
         identity_jwks_url="http://127.0.0.1:9/jwks.json",
         beacon_jwks_url="http://127.0.0.1:9/jwks.json",
         public_origin=ORIGIN,
+        attendance_grpc=peers[0].address,
+        identity_grpc=peers[1].address,
+        hand_over_first_pause_s=0.01,
+        hand_over_longest_pause_s=0.05,
         shard_count=SHARDS,
         require_durable_database=False,
     )
 
 
 @pytest.fixture
-async def service(settings, database, now):
+async def service(settings, database, now, peers):
     people = People(now)
     async with build(settings, now=now) as parts, asyncpg.create_pool(database.admin_url, min_size=0) as pool:
         doorkeeper = dataclasses.replace(parts.doorkeeper, people=people.verifier)
@@ -150,4 +181,4 @@ async def service(settings, database, now):
             TestServer(build_app(parts.routes, doorkeeper)) as server,
             aiohttp.ClientSession() as session,
         ):
-            yield Service(Doors(session, str(server.make_url("")).rstrip("/")), people, now, pool)
+            yield Service(Doors(session, str(server.make_url("")).rstrip("/")), people, now, pool, peers)

@@ -1,4 +1,4 @@
-"""Reads: SQL to dataclass."""
+"""Beacons, one, by filter, or by room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,142 @@
+"""gRPC clients of beacon_svc."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import grpc
+import grpc.aio
+
+from beacon_svc.domain.proofs import STALE_AFTER
+from beacon_svc.ports import HandedIn, NotHandedIn, StoredProof
+from contracts.ids import DeviceId, StudentId, canonical_uuid
+from contracts.problems import ConflictError, InvalidInputError, NotFoundError, ProblemError
+from contracts.rpc.attendance.api.v1 import attendance_pb2 as attendance
+from contracts.rpc.attendance.api.v1 import attendance_pb2_grpc as attendance_rpc
+from contracts.rpc.identity.api.v1 import identity_pb2 as identity
+from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
+from infra.canon import from_spki, kid_of
+from infra.grpc_client import COMMAND_TIMEOUT_S, Peer
+
+MS = timedelta(milliseconds=1)
+PROOF_TYPE = "buzzLightyear"
+# Where nobody knows how far off a time is, attendance hears the longest that still counts.
+MOST_UNCERTAINTY = STALE_AFTER
+PER_PROOF_S = 0.02
+# What the same request would meet again, whenever it comes.
+FINAL = (InvalidInputError, ConflictError, NotFoundError)
+FINAL_STATUSES = frozenset(
+    status.value[0]
+    for status in (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.OUT_OF_RANGE,
+    )
+)
+STATUS = {
+    attendance.SIGNATURE_STATUS_PENDING: "PENDING",
+    attendance.SIGNATURE_STATUS_ACCEPTED: "ACCEPTED",
+    attendance.SIGNATURE_STATUS_REFUSED: "REFUSED",
+    attendance.SIGNATURE_STATUS_LATE: "LATE",
+}
+# An answer that makes no sense is an outage of attendance, not a fault of the proof.
+NONSENSE = NotHandedIn("attendance_down", is_final=False)
+DEVICE_LIFE_S = 60.0
+MOST_DEVICES = 50_000
+
+
+class GrpcAttendanceDesk:
+    """Satisfies ports.AttendanceDesk. One proof goes alone, more go in one call."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = attendance_rpc.AttendanceCommandServiceStub(channel)
+        self._peer = Peer("attendance")
+
+    async def hand_in(self, proofs: Sequence[StoredProof]) -> list[HandedIn | NotHandedIn]:
+        try:
+            if len(proofs) == 1:
+                request = to_request(proofs[0])
+                timeout_s = COMMAND_TIMEOUT_S
+                answer = await self._peer.ask(self._stub.CreateSignatureAttempt, request, timeout_s=timeout_s)
+                return [handed_in(answer)]
+            batch = attendance.CreateSignatureAttemptsRequest(attempts=map(to_request, proofs))
+            timeout_s = COMMAND_TIMEOUT_S + PER_PROOF_S * len(proofs)
+            answers = await self._peer.ask(self._stub.CreateSignatureAttempts, batch, timeout_s=timeout_s)
+        except ProblemError as problem:
+            if isinstance(problem, FINAL) and len(proofs) > 1:
+                # One of them spoils the call for all: each by itself.
+                return [answer for proof in proofs for answer in await self.hand_in([proof])]
+            return [NotHandedIn(problem.code, isinstance(problem, FINAL))] * len(proofs)
+        if len(answers.results) != len(proofs):
+            return [NONSENSE] * len(proofs)
+        return [result_of(result) for result in answers.results]
+
+
+def to_request(proof: StoredProof) -> attendance.CreateSignatureAttemptRequest:
+    """Fill in the contract; the payload can be verified again by whoever has the beacon's key."""
+    uncertainty = min(MOST_UNCERTAINTY, proof.uncertainty if proof.uncertainty is not None else MOST_UNCERTAINTY)
+    return attendance.CreateSignatureAttemptRequest(
+        course_id=_text(proof.course_id),
+        student_id=_text(proof.student_id),
+        method=attendance.SIGNATURE_METHOD_FLASHLIGHT,
+        beacon_proof=attendance.BeaconProof(
+            beacon_id=str(proof.beacon_id),
+            classroom_id=_text(proof.classroom_id),
+            proof_type=PROOF_TYPE,
+            proof_payload=proof.message + b"\n" + proof.signature.encode("ascii"),
+            proof_time=proof.proved_at,
+            uncertainty_ms=uncertainty // MS,
+            flags=proof.flags,
+        ),
+        received_at=proof.received_at,
+        idempotency_key=str(proof.id),
+        acting_school_id=_text(proof.acting_school_id),
+    )
+
+
+def _text(value: UUID | None) -> str:
+    return "" if value is None else str(value)
+
+
+def handed_in(answer: attendance.CreateSignatureAttemptResponse) -> HandedIn | NotHandedIn:
+    """Read attendance's answer."""
+    try:
+        signature_id = canonical_uuid(answer.signature_id)
+        return HandedIn(signature_id=signature_id, status=STATUS[answer.status], reason=answer.reason)
+    except (ValueError, KeyError):
+        return NONSENSE
+
+
+def result_of(result: attendance.AttemptResult) -> HandedIn | NotHandedIn:
+    """Read the answer to one of many."""
+    if result.WhichOneof("result") == "response":
+        return handed_in(result.response)
+    return NotHandedIn(result.problem.code, result.problem.grpc_status in FINAL_STATUSES)
+
+
+class GrpcStudentDevices:
+    """Satisfies ports.StudentDevices. Remembers a device for a minute, or until a request names another key."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._stub = identity_rpc.IdentityQueryServiceStub(channel)
+        self._peer = Peer("identity")
+        self._monotonic_s = monotonic_s
+        self._known: dict[tuple[StudentId, DeviceId], tuple[bytes, str, float]] = {}
+
+    async def find_key(self, student_id: StudentId, device_id: DeviceId, *, kid: str) -> bytes | None:
+        known = self._known.get((student_id, device_id))
+        if known is not None and known[1] == kid and known[2] > self._monotonic_s():
+            return known[0]
+        request = identity.ValidateStudentDeviceRequest(student_id=str(student_id), device_identifier=str(device_id))
+        answer = await self._peer.ask(self._stub.ValidateStudentDevice, request)
+        self._known.pop((student_id, device_id), None)
+        if not answer.is_valid:
+            return None
+        if len(self._known) >= MOST_DEVICES:
+            self._known.clear()
+        kept_until_s = self._monotonic_s() + DEVICE_LIFE_S
+        self._known[student_id, device_id] = (answer.public_key, kid_of(from_spki(answer.public_key)), kept_until_s)
+        return answer.public_key

@@ -1,0 +1,97 @@
+"""The door through which a student's phone gets a code to blink."""
+
+import secrets
+from dataclasses import dataclass
+
+from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_code
+from beacon_svc.ports import OpenCodes, StudentDevices
+from contracts.ids import CourseId, DeviceId, SchoolId, StudentId
+from contracts.problems import ConflictError, ForbiddenError
+from infra.canon import from_spki
+from infra.clock import Clock
+from infra.device_requests import NONCE_LIFE, SignedRequest, check, read_signed_request
+from infra.http_bodies import Answer, Body, Id, NoQuery
+from infra.http_routes import AnyRoute, Call, Reply, Route
+from infra.optical_frame import SYMBOLS_PER_S, encode
+from infra.tokens import CallerType
+
+STUDENTS: frozenset[CallerType] = frozenset(("student",))
+# Of 28 bits in a frame, the highest is 0 for codes that the server issues.
+CODE_BITS = 27
+
+
+class CodeBody(Body):
+    """JSON of POST /beacon/flash-codes."""
+
+    course_id: Id
+
+
+class CodeAnswer(Answer):
+    """A code to blink. expires_in: seconds. symbols: "1" for light; symbol_hz of them a second."""
+
+    code: int
+    expires_in: int
+    symbols: str
+    symbol_hz: int = SYMBOLS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeParts:
+    """What the door needs. origin: what phones sign for."""
+
+    open_codes: OpenCodes
+    devices: StudentDevices
+    rules: CodeRules
+    origin: str
+    now: Clock
+
+
+class CodeApi:
+    """Routes for students."""
+
+    def __init__(self, parts: CodeParts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[AnyRoute]:
+        """Every route of this door, in one place."""
+        return [
+            Route(
+                method="POST",
+                path="/beacon/flash-codes",
+                handler=self.post_code,
+                who=STUDENTS,
+                body=CodeBody,
+                answer=CodeAnswer,
+                status=201,
+                summary="Get a code to blink before a beacon; the request is signed by the student's device",
+            )
+        ]
+
+    async def post_code(self, call: Call[CodeBody, NoQuery]) -> Reply:
+        parts, caller, now = self._parts, call.caller, self._parts.now()
+        if caller.school_id is None:
+            raise ForbiddenError("forbidden")
+        student_id = StudentId(caller.id)
+        signed = read_signed_request(call.request.headers, method="POST", path=call.request.raw_path, body=call.raw)
+        await self._check_device(signed, student_id)
+        request = CodeRequest(
+            school_id=SchoolId(caller.school_id),
+            student_id=student_id,
+            device_id=DeviceId(signed.device_id),
+            course_id=CourseId(call.body.course_id),
+        )
+        async with parts.open_codes() as codes:
+            if not await codes.keep_nonce(request.device_id, signed.nonce, now=now, life=NONCE_LIFE):
+                raise ConflictError("replay")
+            code = await issue_flash_code(
+                request, rules=parts.rules, codes=codes, draw=lambda: secrets.randbits(CODE_BITS), now=now
+            )
+        life = code.expires_at - code.issued_at
+        answer = CodeAnswer(code=code.code, expires_in=int(life.total_seconds()), symbols=encode(code.code))
+        return Reply(status=201, body=answer, headers={"Cache-Control": "no-store"})
+
+    async def _check_device(self, signed: SignedRequest, student_id: StudentId) -> None:
+        spki = await self._parts.devices.find_key(student_id, DeviceId(signed.device_id), kid=signed.kid)
+        if spki is None:
+            raise ForbiddenError("device_not_bound")
+        check(signed, from_spki(spki), origin=self._parts.origin, person_id=student_id, now=self._parts.now())

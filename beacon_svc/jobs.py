@@ -1,0 +1,85 @@
+"""Clock door: what is done later, again and again, until it is done; and what is forgotten in time."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from beacon_svc.commands.hand_over import Pauses, look_again
+from beacon_svc.domain.proofs import KEPT
+from beacon_svc.ports import AttendanceDesk, OpenProofBook
+from contracts.problems import UnavailableError
+from infra.clock import Clock
+from infra.postgres import Pool, transaction
+from infra.telemetry import logger
+
+IDLE_S = 1.0
+
+FORGET_CODES = "DELETE FROM flash_code WHERE issued_at < $1"
+# The newest anchor of a beacon says how far its clock is off, however old it is.
+FORGET_ANCHORS = """
+DELETE FROM beacon_anchor AS a WHERE server_at < $1
+AND EXISTS (SELECT 1 FROM beacon_anchor AS b WHERE b.beacon_id = a.beacon_id AND b.server_at > a.server_at)
+"""
+FORGET_NONCES = "DELETE FROM seen_nonce WHERE expires_at < $1"
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Takes up held proofs when their time has come. Any number of processes may run it."""
+
+    desk: AttendanceDesk
+    open_book: OpenProofBook
+    pauses: Pauses
+    now: Clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go on until `stop` is set; at once while there is more, with a pause while attendance is away."""
+        failures = 0
+        while not stop.is_set():
+            taken, still_waiting = await self._turn()
+            failures = failures + 1 if still_waiting else 0
+            if still_waiting:
+                await _pause(stop, self.pauses.after(failures - 1).total_seconds())
+            elif not taken:
+                await _pause(stop, IDLE_S)
+
+    async def _turn(self) -> tuple[int, int]:
+        try:
+            return await look_again(desk=self.desk, open_book=self.open_book, pauses=self.pauses, now=self.now())
+        except UnavailableError as problem:
+            log.warning("held proofs wait", action="hand_over", reason=problem.code)
+            return 0, 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Forgets codes, clock anchors and nonces that can matter to no proof any more."""
+
+    pool: Pool
+    every: timedelta
+    now: Clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go on until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.turn()
+            except UnavailableError as problem:
+                log.warning("nothing was swept", action="sweep", reason=problem.code)
+            await _pause(stop, self.every.total_seconds())
+
+    async def turn(self) -> None:
+        """Sweep once. Raises: UnavailableError("database_down")."""
+        now = self.now()
+        async with transaction(self.pool) as lent:
+            await lent.execute(FORGET_CODES, now - KEPT)
+            await lent.execute(FORGET_ANCHORS, now - KEPT)
+            await lent.execute(FORGET_NONCES, now)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
