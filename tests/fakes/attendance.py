@@ -98,9 +98,13 @@ class InMemoryDirectory:
 @dataclass
 class InMemoryTimetable:
     courses: list | None = None
+    expected: list = field(default_factory=list)
 
     async def find_in_room(self, classroom_id, at):
         return self.courses
+
+    async def list_expected(self, course_id, at):
+        return sorted(self.expected)
 
 
 @dataclass

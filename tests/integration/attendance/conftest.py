@@ -1,24 +1,48 @@
 """A migrated database of attendance_svc, a course in it, and the people who know about it."""
 
 import json
-from dataclasses import dataclass, replace
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.nfc import NfcDoor, WrongCodes
+from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.showing import ShowingRoutes
+from attendance_svc.http_api.signing import SigningRoutes
+from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.signatures import open_book
+from attendance_svc.store.waiting import PostgresWaitingRoom
+from contracts.events.envelope import Cause
+from contracts.ids import new_id
+from infra.canon import kid_of
+from infra.device_requests import SignedRequest, read_signed_request, sign_request
+from infra.http_server import Doorkeeper, build_app
+from infra.jwks import LocalKeys
 from infra.postgres import create_pool
+from infra.tokens import USER_TOKEN, TokenSigner, TokenVerifier
 from streams.outbox import Outbox
 from streams.schema import prepare
 from tests.fakes.attendance import (
+    MINUTE,
+    NINE,
     InMemoryCodes,
     InMemoryDirectory,
     InMemoryPhones,
     InMemoryTimetable,
     a_plan,
 )
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+KID = "tests-0123456789abcdef"
+ORIGIN = "https://rollcall.example"
 
 
 @dataclass
@@ -32,6 +56,7 @@ class School:
     codes: InMemoryCodes
     open_book: object
     admin_url: str
+    now: datetime = NINE + 5 * MINUTE
 
     @property
     def course(self):
@@ -40,6 +65,21 @@ class School:
     @property
     def sources(self):
         return Sources(directory=self.directory, timetable=self.timetable, phones=self.phones, codes=self.codes)
+
+    def clock(self):
+        return self.now
+
+    def cause(self):
+        return Cause(at=self.now, actor_type="job")
+
+    @property
+    def waiting_room(self):
+        return PostgresWaitingRoom(self.pool)
+
+    async def rows(self):
+        """Every signature, in order of its time: status, reason, whether another one counts instead."""
+        rows = await self.pool.fetch("SELECT * FROM signature ORDER BY t, id")
+        return [(row["status"], row["reason"], row["superseded_by"] is not None) for row in rows]
 
     def prefer(self, **changes):
         plan = self.directory.plan
@@ -77,3 +117,113 @@ async def school(databases):
             open_book=partial(open_book, pool, Outbox(4), lambda: None),
             admin_url=database.admin_url,
         )
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: dict
+
+
+@dataclass
+class Person:
+    """Somebody with a token, at the REST door."""
+
+    door: object
+    type: str
+    school_id: object
+    id: object = field(default_factory=uuid4)
+
+    async def get(self, path, **query):
+        return await self.door.call("GET", path, self, params={k: str(v) for k, v in query.items()})
+
+    async def post(self, path="/signatures", **body):
+        headers = body.pop("headers", {})
+        return await self.door.call("POST", path, self, json={k: _plain(v) for k, v in body.items()}, headers=headers)
+
+    async def patch(self, signature, version=None, **body):
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        return await self.door.call("PATCH", f"/signatures/{signature}", self, json=body, headers=headers)
+
+    async def delete(self, signature, **query):
+        return await self.door.call("DELETE", f"/signatures/{signature}", self, params=query)
+
+    async def tap(self, code="12345678", serial="BEACON-1", nonce=None, **body):
+        """Sign with a code that the phone read, under the phone's signature."""
+        course_id = body.pop("course_id", self.door.school.course.id)
+        fields = {"course_id": course_id, "method": "nfc", "serial": serial, "code": code} | body
+        raw = json.dumps({name: _plain(value) for name, value in fields.items()}).encode()
+        headers = self.signed_headers(raw, nonce=nonce) | {"Content-Type": "application/json"}
+        return await self.door.call("POST", "/signatures", self, data=raw, headers=headers)
+
+    def signed_headers(self, raw, nonce=None):
+        unsigned = {
+            "X-Device-Id": str(new_id()),
+            "X-Device-Kid": kid_of(KEY.public_key()),
+            "X-Device-Timestamp": str(int(self.door.school.now.timestamp() * 1000)),
+            "X-Device-Nonce": "AAECAwQFBgcICQoLDA0ODw",
+            "X-Device-Signature": "A" * 86,
+        }
+        request = read_signed_request(unsigned, method="POST", path="/signatures", body=raw)
+        fields = {name: getattr(request, name) for name in SignedRequest.__slots__}
+        fields |= {"nonce": nonce or secrets.token_bytes(16), "device_id": self.door.device_id}
+        return sign_request(SignedRequest(**fields), KEY, origin=ORIGIN, person_id=self.id)
+
+
+def _plain(value):
+    return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+class Door:
+    """The REST door of attendance, and people who knock."""
+
+    def __init__(self, school, client):
+        self.school, self._client = school, client
+        self._signer = TokenSigner(USER_TOKEN, key=KEY, kid=KID)
+        self.device_id = new_id()
+
+    def someone(self, type_, school_id=None):
+        known = None if type_ == "dev" else school_id or self.school.course.school_id
+        return Person(self, type_, known)
+
+    def a_teacher(self):
+        """A teacher who is assigned to the course."""
+        teacher = self.someone("teacher")
+        self.school.directory.teachers.add(teacher.id)
+        return teacher
+
+    async def call(self, method, path, person, **request):
+        claims = {
+            "sid": str(uuid4()),
+            "user_type": person.type,
+            "school_id": str(person.school_id) if person.school_id else None,
+            "admin_role": None,
+        }
+        token = self._signer.sign(person.id, now=self.school.now, ttl=timedelta(seconds=300), claims=claims)
+        headers = {"Authorization": f"Bearer {token}"} | request.pop("headers", {})
+        async with self._client.request(method, path, headers=headers, **request) as answer:
+            text = await answer.text()
+            return Answer(answer.status, answer.headers.copy(), json.loads(text) if text else None)
+
+
+@pytest.fixture
+async def door(school):
+    nfc = NfcDoor(
+        sources=school.sources,
+        nonces=PostgresNonces(school.pool),
+        wrong_codes=WrongCodes(),
+        open_book=school.open_book,
+    )
+    desk = Desk(
+        pool=school.pool,
+        sources=school.sources,
+        nfc=nfc,
+        open_book=school.open_book,
+        now=school.clock,
+        shard_count=4,
+    )
+    keys = TokenVerifier(USER_TOKEN, LocalKeys({KID: KEY.public_key()}), now=school.clock)
+    routes = [*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
+    async with TestClient(TestServer(build_app(routes, Doorkeeper(people=keys, beacons=keys)))) as client:
+        yield Door(school, client)
