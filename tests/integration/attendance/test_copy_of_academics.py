@@ -1,0 +1,243 @@
+"""From academics' doors over its log, relay and stream into attendance's copy: both then say the same."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import grpc.aio
+import pytest
+import redis.asyncio
+
+from academics_svc.grpc_api import CommandApi, QueryApi
+from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory
+from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
+from attendance_svc.jobs import ClosingJob, SheetJob
+from attendance_svc.store import academics_copy, academics_history, closing, sheets
+from attendance_svc.store.sheets import PostgresSheets
+from attendance_svc.store.signatures import open_book
+from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
+from contracts.rpc.streams.api.v1 import streams_pb2_grpc as streams_rpc
+from infra.postgres import create_pool
+from streams import schema
+from streams.consumer import OrderedConsumer
+from streams.log_grpc import GrpcEventLog
+from streams.log_postgres import PostgresEventLog
+from streams.log_service import EventLogServicer
+from streams.names import shard_of
+from streams.outbox import Outbox
+from streams.redis_client import writer_client
+from streams.relay import Relay
+from tests.fakes.attendance import an_attempt
+from tests.integration.academics import conftest as academics
+from tests.streams_running import running
+from tests.waiting import until
+
+SHARDS = 4
+MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
+NINE = academics.NINE
+world, school = academics.world, academics.school
+
+
+@pytest.fixture
+async def pool(databases):
+    """Attendance's database."""
+    async with create_pool((await databases("attendance")).app_url, name="test", transaction_ms=10_000) as made:
+        yield made
+
+
+@pytest.fixture
+async def relaying(world, redis_url):
+    """Academics' relay, running; yields academics' pool."""
+    owner = await asyncpg.connect(world._url.migrate_url)
+    await schema.prepare(owner, source=ACADEMICS, shard_count=SHARDS)
+    await owner.close()
+    async with (
+        create_pool(world._url.app_url, name="relay", transaction_ms=10_000) as source,
+        writer_client(redis_url) as stream,
+        running(Relay(source=ACADEMICS, pool=source, redis=stream, shards=range(SHARDS))),
+    ):
+        yield source
+
+
+@pytest.fixture
+async def channel(world, relaying):
+    """Academics' gRPC door."""
+    server = grpc.aio.server(interceptors=[academics.Problems()])
+    academics_rpc.add_AcademicsQueryServiceServicer_to_server(QueryApi(pool=world.pool, now=world.clock), server)
+    commands = CommandApi(open_books=world.desk.open_books, now=world.clock)
+    academics_rpc.add_AcademicsCommandServiceServicer_to_server(commands, server)
+    streams_rpc.add_EventLogServiceServicer_to_server(EventLogServicer(PostgresEventLog(relaying)), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop(None)
+
+
+@pytest.fixture
+def consuming(pool, channel, redis_url):
+    """Runs attendance's consumer, with what `wiring` gives it."""
+    door = AcademicsDoor(copy=academics_history, timers=closing, sheets=sheets)
+
+    @asynccontextmanager
+    async def start():
+        consumer = OrderedConsumer(
+            name=COPY,
+            source=ACADEMICS,
+            owner="a",
+            shards=range(SHARDS),
+            pool=pool,
+            redis_url=redis_url,
+            log=GrpcEventLog(channel),
+            handlers=door.handlers(),
+            reset=door.forget_shard,
+        )
+        async with running(consumer):
+            yield
+
+    return start
+
+
+class Plan:
+    """A course, its people and its rooms, as academics' REST door made them; `moments` are between the changes."""
+
+    def __init__(self, school):
+        self.school, self.moments = school, []
+        self.students = [school.person("student") for _ in range(2)]
+
+    async def make(self):
+        self.room, self.other_room = [await self.school.make("/classrooms", name=n) for n in ("A1", "B2")]
+        self.group = await self.school.a_group(self.students[0])
+        links = {"group_ids": [self.group["id"]], "classroom_ids": [self.room["id"]]}
+        self.course = await self.school.a_course(**links)
+        await self.note()
+
+    async def note(self):
+        self.moments.append(await self.school.database_now())
+
+    async def do(self, method, path, body=None):
+        shown = await self.school.call(self.school.admin, "GET", path)
+        seen = {"if_match": shown.headers["ETag"]} if method == "PATCH" else {}
+        answer = await self.school.call(self.school.admin, method, path, body, **seen)
+        assert answer.status in (200, 201, 204), answer.body
+        await self.note()
+
+    async def change_everything(self):
+        course, group = f"/courses/{self.course['id']}", f"/groups/{self.group['id']}"
+        await self.do("PATCH", course, {"is_online": True, "closing_delay_minutes": 25})
+        await self.do("PUT", f"{group}/members/{self.students[1].id}")
+        await self.do("PATCH", f"/schools/{self.school.school}/preferences", {"late_grace_minutes": 5})
+        await self.do("DELETE", f"{group}/members/{self.students[0].id}")
+        await self.do("PUT", f"{course}/classrooms/{self.other_room['id']}")
+        await self.do("DELETE", f"{course}/classrooms/{self.room['id']}")
+        self.school.clock.now = NINE + 5 * MINUTE
+        await self.do("POST", f"{course}/signing", {"state": "closed"})
+        self.school.clock.now = NINE + 10 * MINUTE
+        until_ = academics.at(NINE + 40 * MINUTE)
+        await self.do("POST", f"{course}/signing", {"state": "open", "until": until_})
+        await self.do("DELETE", f"{course}/groups/{self.group['id']}")
+        await self.do("DELETE", course)
+
+
+@pytest.fixture
+async def plan(school):
+    plan = Plan(school)
+    await plan.make()
+    return plan
+
+
+async def copied(pool, plan, at, student, room, course=None):
+    shard = shard_of(plan.school.school, SHARDS)
+    return await academics_copy.facts_as_of(pool, UUID(course or plan.course["id"]), student, room, at, shard)
+
+
+async def is_copied(pool, plan):
+    """Return whether the copy is sure of everything up to the last moment noted."""
+    found = await copied(pool, plan, plan.moments[-1], uuid4(), None)
+    return found.as_of is not None and found.as_of > plan.moments[-1]
+
+
+async def test_the_copy_answers_every_moment_as_academics_does(pool, channel, consuming, plan):
+    async with consuming():
+        await plan.change_everything()
+        await until(lambda: is_copied(pool, plan))
+
+    directory = GrpcCourseDirectory(channel)
+    rooms = [UUID(plan.room["id"]), UUID(plan.other_room["id"])]
+    seen = set()
+    for at in (plan.moments[0] - 60 * MINUTE, *plan.moments):
+        for student, room in zip((plan.students[0].id, plan.students[1].id), rooms, strict=True):
+            attempt = an_attempt(
+                at,
+                school_id=plan.school.school,
+                course_id=UUID(plan.course["id"]),
+                student_id=student,
+                classroom_id=room,
+            )
+            told = (await copied(pool, plan, at, student, room)).plan
+            assert replace(told, basis="rpc") == await directory.get_plan(attempt)
+            seen.add(repr(told))
+    assert len(seen) > len(plan.moments), "the moments differ, or this would prove nothing"
+
+
+async def test_the_copy_is_the_same_after_redis_lost_everything(pool, consuming, plan, redis_url):
+    async with consuming():
+        await until(lambda: is_copied(pool, plan))
+        async with redis.asyncio.Redis.from_url(redis_url) as stream:
+            await stream.flushall()
+        await plan.change_everything()
+
+        await until(lambda: is_copied(pool, plan))
+
+    found = (await copied(pool, plan, plan.moments[-1], uuid4(), None)).plan
+    assert found.course.is_cancelled
+
+
+async def test_a_copy_that_is_made_anew_is_the_same(pool, consuming, plan):
+    async with consuming():
+        await plan.change_everything()
+        await until(lambda: is_copied(pool, plan))
+    before = await pool.fetch("SELECT * FROM copy_course ORDER BY version")
+    timers = await pool.fetch("SELECT * FROM course_closing")
+
+    await pool.execute("UPDATE streams_checkpoint SET state = 'repair', as_of = NULL")
+    async with consuming():
+        await until(lambda: is_copied(pool, plan))
+
+    assert await pool.fetch("SELECT * FROM copy_course ORDER BY version") == before
+    assert await pool.fetch("SELECT * FROM course_closing") == timers
+
+
+async def test_signing_closes_by_itself_and_its_sheet_follows(pool, channel, consuming, plan):
+    outbox = Outbox(SHARDS)
+    clock = plan.school.clock
+    job = ClosingJob(pool=pool, timers=closing, closer=GrpcCourseCloser(channel), now=clock)
+    sheet_job = SheetJob(
+        pool=pool,
+        sheets=PostgresSheets(outbox),
+        open_book=lambda: open_book(pool, outbox, lambda: None),
+        now=clock,
+    )
+
+    async def has_sheet():
+        await sheet_job.look()
+        return await pool.fetchval("SELECT version FROM sheet")
+
+    async def is_closed():
+        return await pool.fetchval("SELECT state = 'done' FROM course_closing")
+
+    async with consuming():
+        await until(lambda: is_copied(pool, plan))
+        clock.now = NINE + 15 * MINUTE
+        assert await job.fire() == 1
+        await until(is_closed)
+        await until(has_sheet)
+        closed = await copied(pool, plan, await plan.school.database_now(), plan.students[0].id, None)
+
+    assert closed.plan.course.closed_at == NINE + 15 * MINUTE
+    [said] = await pool.fetch("SELECT type, agg_id FROM streams_pending")
+    assert tuple(said) == ("attendance.sheet.closed.v1", UUID(plan.course["id"]))
+    assert list(await pool.fetchval("SELECT absent_ids FROM sheet")) == [plan.students[0].id]
