@@ -45,6 +45,8 @@ class Place:
             "BEACON_JWKS_URL": f"{self.http_url('beacon')}/beacon/jwks.json",
             "PUBLIC_ORIGIN": self.origin or self.http_url(service),
             "SHARD_COUNT": str(SHARD_COUNT),
+            # A restarted service is known by the same name and takes its leases back at once.
+            "REPLICA_NAME": f"{service}-local",
             "LOG_LEVEL": "info",
         }
         peers = {f"{peer.upper()}_GRPC": f"{HOST}:{self.doors[peer].grpc}" for peer in SERVICES}

@@ -1,0 +1,25 @@
+"""The whole system, started once for all flows: the demo's own stage and cast."""
+
+import pytest_asyncio
+
+from infra.demo import flow_a, flow_b, flow_e
+from infra.demo.play import STUDENTS
+from infra.demo.school import Stage, build_cast
+from infra.demo.world import World
+from infra.local.services import Services
+from infra.local.stack import Stack
+from infra.settings import environment
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(folder):
+    """Two schools behind the edge; scenes leave in it what later scenes of the same flow need."""
+    async with (
+        Stack(folder=folder / "flows", given=environment()) as stack,
+        Services(stack=stack) as services,
+        Stage.opened(services) as stage,
+    ):
+        made = World(stage, await build_cast(stage, students=STUDENTS))
+        for flow in (flow_a, flow_b, flow_e):
+            await flow.plan(made)
+        yield made
