@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from infra.grpc_server import NOT_SERVING, SERVING, Identity, Register, build_server, start_server
 from infra.http_routes import AnyRoute
 from infra.http_server import DRAIN_S, Doorkeeper, build_app, serve_app
+from infra.openapi import describe, to_text
+from infra.openapi_page import POLICY, render
 from infra.settings import Part, ServiceSettings, load
 from infra.telemetry import configure_logs, logger, metrics_page
 
@@ -65,7 +67,7 @@ class ServiceProcess(Generic[S]):
             raise typer.Exit(2) from error
 
     def app(self) -> typer.Typer:
-        """Return the command line: `run`, `migrate`; a service may add its own commands."""
+        """Return the command line: `run`, `migrate`, `openapi`; a service may add its own commands."""
         cli = typer.Typer(name=f"{self.name}_svc", no_args_is_help=True, add_completion=False)
 
         @cli.command()
@@ -83,7 +85,16 @@ class ServiceProcess(Generic[S]):
             configure_logs(self.name, settings.log_level)
             asyncio.run(self._migrate(settings))
 
+        @cli.command()
+        def openapi() -> None:
+            """Print the OpenAPI document of the REST door; needs settings, but none of the servers they name."""
+            typer.echo(asyncio.run(self._openapi(self.load())), nl=False)
+
         return cli
+
+    async def _openapi(self, settings: S) -> str:
+        async with self.build(settings) as parts:
+            return to_text(describe(self.name, parts.routes))
 
     async def _migrate(self, settings: S) -> None:
         await self.migrate(settings)
@@ -116,7 +127,7 @@ async def running(process: ServiceProcess[S], settings: S) -> AsyncIterator[dict
         if "grpc" in settings.parts:
             ports["grpc_port"] = await stack.enter_async_context(_grpc(process.name, parts, settings))
         if "http" in settings.parts:
-            ports["http_port"] = await stack.enter_async_context(_http(parts, settings, stopping))
+            ports["http_port"] = await stack.enter_async_context(_http(process.name, parts, settings, stopping))
         yield ports
         stopping.set()
 
@@ -135,9 +146,10 @@ async def _grpc(name: str, parts: Parts, settings: ServiceSettings) -> AsyncIter
 
 
 @asynccontextmanager
-async def _http(parts: Parts, settings: ServiceSettings, stopping: asyncio.Event) -> AsyncIterator[int]:
+async def _http(name: str, parts: Parts, settings: ServiceSettings, stopping: asyncio.Event) -> AsyncIterator[int]:
     app = build_app(parts.routes, parts.doorkeeper, max_in_flight=settings.max_requests_in_flight_count)
     add_probes(app, parts.ready, stopping)
+    add_documents(app, name, parts.routes)
     runner, port = await serve_app(app, host=settings.host, port=settings.http_port)
     try:
         yield port
@@ -167,6 +179,21 @@ def add_probes(app: web.Application, checks: Mapping[str, Check], stopping: asyn
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready)
     app.router.add_get("/metrics", metrics)
+
+
+def add_documents(app: web.Application, name: str, routes: Sequence[AnyRoute]) -> None:
+    """Add `/openapi/<name>.json`, and `/docs/<name>` for people; both are the same for as long as the process lives."""
+    document = describe(name, routes)
+    text, page = to_text(document), render(document)
+
+    async def openapi(_request: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="application/json")
+
+    async def docs(_request: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+    app.router.add_get(f"/openapi/{name}.json", openapi)
+    app.router.add_get(f"/docs/{name}", docs)
 
 
 async def keep_running(part: str, loop: Loop, stopping: asyncio.Event) -> None:

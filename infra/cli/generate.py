@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.schemas import documents
+
 ROOT = Path(__file__).parents[2]
 OUTPUTS = ("--python_out", "--pyi_out", "--grpc_python_out", "--mypy_grpc_out")
 
@@ -35,6 +37,9 @@ def generate(target: Path) -> None:
     plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
     outputs = [plugin, *(f"{option}={target}" for option in OUTPUTS)]
     run([sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, *protos])
+    for path, text in documents():
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(text)
 
 
 def run(command: list[str]) -> bytes:
