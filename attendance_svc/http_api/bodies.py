@@ -18,8 +18,10 @@ NfcCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$", max_length=8
 
 
 class SignBody(Body):
-    """A signature. Students send `method`, `serial` and `code`; teachers nothing more, for their own presence;
-    teachers and admins, for somebody else's, `student_id` (admins also `teacher_id`), `status` and `reason`.
+    """A signature, or what somebody says about one.
+
+    Students send `method`, `serial` and `code`; teachers nothing more, for their own presence; teachers and admins, for
+    somebody else's, `student_id` (admins also `teacher_id`), `status` and `reason`.
     """
 
     course_id: Id

@@ -72,7 +72,7 @@ class SigningRoutes:
     async def post_signature(self, call: SignCall) -> Reply:
         if call.caller.type == "student":
             return await self._sign_as_student(call)
-        if call.caller.type == "teacher" and call.body.student_id is None:
+        if call.caller.type == "teacher" and call.body.student_id is None and call.body.teacher_id is None:
             return await self._sign_as_teacher(call)
         return await self._mark(call)
 

@@ -173,7 +173,7 @@ class PostgresSignatureBook:
         if not signatures:
             return
         done = await self._connection.execute(CHANGE, to_json([to_row(each) for each in signatures]))
-        if done != f"UPDATE {len(signatures)}":
+        if int(done.removeprefix("UPDATE ")) != len(signatures):
             raise PreconditionFailedError("version_stale")
 
 

@@ -227,3 +227,13 @@ async def door(school):
     routes = [*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
     async with TestClient(TestServer(build_app(routes, Doorkeeper(people=keys, beacons=keys)))) as client:
         yield Door(school, client)
+
+
+@pytest.fixture
+def teacher(door):
+    return door.a_teacher()
+
+
+@pytest.fixture
+def admin(door):
+    return door.someone("admin")
