@@ -60,9 +60,10 @@ class People:
 class Service:
     """The doors of a running beacon_svc and what stands behind them."""
 
-    def __init__(self, doors, people, now, pool, peers):
+    def __init__(self, doors, *, people, now, pool, peers, parts):
         self.nobody, self.people, self.now, self.pool = doors, people, now, pool
         self.attendance, self.identity = peers
+        self.loops, self.registers = parts.loops, parts.registers
         self.school_id = uuid4()
 
     @property
@@ -181,4 +182,5 @@ async def service(settings, database, now, peers):
             TestServer(build_app(parts.routes, doorkeeper)) as server,
             aiohttp.ClientSession() as session,
         ):
-            yield Service(Doors(session, str(server.make_url("")).rstrip("/")), people, now, pool, peers)
+            doors = Doors(session, str(server.make_url("")).rstrip("/"))
+            yield Service(doors, people=people, now=now, pool=pool, peers=peers, parts=parts)
