@@ -140,7 +140,7 @@ class PartApi:
                 await rename_part(
                     self._kind, part_id, call.body.name, school_id=school_id, version_seen=version_seen, books=books
                 )
-        return self._written(await self._find(part_id, school_id))
+        return self._written(present(await self._find(part_id, school_id)))
 
     async def delete(self, call: Call[NoBody, SchoolQuery]) -> Reply:
         part_id, school_id = call.ids[self._id], school_to_write(call.caller, call.query.school_id)

@@ -15,7 +15,8 @@ FIND_PREFERENCES = """
 SELECT id, school_id, default_signature_closing_delay_minutes, teacher_can_modify_closing_delay,
        students_can_sign_before_teacher, enable_flash, enable_nfc, enable_qr, disable_course_modification_from_ui,
        early_open_minutes, late_grace_minutes, version
-FROM school_preferences WHERE school_id = $1
+FROM school_preferences
+WHERE school_id = $1 AND EXISTS (SELECT FROM school WHERE id = $1 AND retired_at IS NULL)
 """
 
 
@@ -31,7 +32,7 @@ async def list_schools(connection: Connection, *, after: UUID | None, limit: int
 
 
 async def find_preferences(connection: Connection, school_id: UUID) -> Preferences | None:
-    """Return the preferences of a school, retired or not."""
+    """Return the preferences of a school that is not retired."""
     row = await connection.fetchrow(FIND_PREFERENCES, school_id)
     return None if row is None else preferences_of(row)
 

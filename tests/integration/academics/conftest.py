@@ -21,7 +21,7 @@ from infra.grpc_problems import problems_to_status
 from infra.http_server import Doorkeeper, build_app
 from infra.jwks import LocalKeys
 from infra.postgres import create_pool
-from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenSigner, TokenVerifier
+from infra.tokens import BEACON_TOKEN, USER_TOKEN, Caller, TokenSigner, TokenVerifier
 from streams.outbox import Outbox
 from tests.fakes.academics import KnownBeacons, KnownPeople
 
@@ -86,6 +86,17 @@ class World:
     def token(self, who):
         claims = {"user_type": who.type, "sid": str(uuid4()), "school_id": who.school_id and str(who.school_id)}
         return self._signer.sign(who.id, now=self.clock(), ttl=timedelta(seconds=300), claims=claims)
+
+    def caller(self, who):
+        """Return `who` as a verified token would."""
+        return Caller(
+            id=who.id,
+            type=who.type,
+            school_id=who.school_id,
+            admin_role=None,
+            session_id=uuid4(),
+            expires_at=self.clock() + timedelta(seconds=300),
+        )
 
     async def make(self, path, **body):
         who = self.dev if path == "/schools" else self.admin

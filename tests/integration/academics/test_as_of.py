@@ -174,6 +174,23 @@ async def test_malformed_requests_are_refused(stubs, request_):
     assert await fails(stubs[0].GetCourse, request_) == (grpc.StatusCode.INVALID_ARGUMENT, "malformed_field")
 
 
+async def test_a_change_counts_from_its_recorded_moment_on_and_not_before(school, stubs):
+    course, teacher = await school.a_course(), school.person("teacher")
+    await school.call(school.admin, "PUT", f"/courses/{course['id']}/teachers/{teacher.id}")
+    changed_at = await school.pool.fetchval("SELECT recorded_at FROM course")
+
+    seen = []
+    for moment in (changed_at - timedelta(microseconds=1), changed_at):
+        about = {"course_id": course["id"], "at": moment}
+        request = pb.ValidateTeacherCourseRequest(teacher_id=str(teacher.id), **about)
+        version = (await stubs[0].GetCourse(pb.GetCourseRequest(**about), timeout=5)).course.version
+        seen.append((version, (await stubs[0].ValidateTeacherCourse(request, timeout=5)).is_assigned))
+
+    assert seen == [(1, False), (2, True)]
+    rows = await school.pool.fetch("SELECT recorded_from, recorded_to FROM course_version ORDER BY version")
+    assert rows[0]["recorded_to"] == rows[1]["recorded_from"] == changed_at
+
+
 async def test_recorded_time_is_the_databases_and_travels_with_the_event(school, stubs):
     await school.shift_database_clock(hours=5)
     before = await school.database_now()

@@ -5,6 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from academics_svc.commands.news import news_of_course
+from academics_svc.domain import linked
+from contracts.events.academics import CourseUpdated
+from tests.waiting import until
+
 KINDS = ["classroom", "group"]
 
 
@@ -22,6 +27,7 @@ async def test_a_part_is_made_shown_renamed_listed_and_retired(school, kind):
     assert [answer.status for answer in retired] == [204, 204]
     assert retired[0].headers["x-consistency-token"].endswith(f"/{kind}:{made.body['id']}@3")
     assert (await school.call(school.admin, "GET", path)).status == 404
+    assert (await school.call(school.admin, "PATCH", path, {}, if_match='"3"')).status == 404
     assert (await school.call(school.admin, "GET", f"/{kind}s")).body["items"] == []
     events = await school.events(made.body["id"])
     assert [(event["type"].split(".")[2], event["aggver"], event["data"]["retired"]) for event in events] == [
@@ -216,12 +222,16 @@ async def test_nobody_changes_parts_but_admins(school):
 
 
 async def test_a_room_may_not_retire_while_it_is_being_linked(school):
-    room = await school.make("/classrooms", name="B12")
-    course = await school.a_course()
+    room, course = await school.make("/classrooms", name="B12"), await school.a_course()
+    room_id, cause = UUID(room["id"]), school.desk.cause(school.caller(school.admin))
 
-    linked, retired = await asyncio.gather(
-        school.call(school.admin, "PUT", f"/courses/{course['id']}/classrooms/{room['id']}"),
-        school.call(school.admin, "DELETE", f"/classrooms/{room['id']}"),
-    )
+    async with school.desk.open_books(cause) as books:
+        before = await books.courses.lock(UUID(course["id"]), school_id=school.school)
+        await books.classrooms.hold([room_id], school_id=school.school)
+        retiring = asyncio.create_task(school.call(school.admin, "DELETE", f"/classrooms/{room['id']}"))
+        await until(lambda: school.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        after = linked(before, "classroom", room_id)
+        await books.courses.change(before, after, news_of_course(after, CourseUpdated))
 
-    assert (linked.status, retired.status) in {(204, 409), (404, 204)}
+    refused = await retiring
+    assert (refused.status, refused.code) == (409, "still_needed")

@@ -102,5 +102,6 @@ async def test_a_school_with_something_in_it_is_still_needed(school):
 
     assert (needed.status, needed.code) == (409, "still_needed")
     assert [answer.status for answer in retired] == [204, 204]
-    assert (await school.call(school.admin, "GET", path)).status == 404
+    for gone in (path, f"{path}/preferences"):
+        assert (await school.call(school.admin, "GET", gone)).status == 404
     assert (await school.call(school.admin, "POST", "/groups", {"name": "1A"})).status == 404

@@ -7,8 +7,11 @@ from uuid import uuid4
 import grpc
 import pytest
 
+from academics_svc.commands.schools import change_preferences
+from academics_svc.commands.signing import close_expired as close_due
 from contracts.rpc.academics.api.v1 import academics_pb2 as pb
 from tests.integration.academics.conftest import NINE, at
+from tests.waiting import until
 
 MINUTE = timedelta(minutes=1)
 
@@ -154,15 +157,31 @@ async def test_an_earlier_delay_opens_nothing(school, stubs):
     assert (await shown(school, course))["signature_closed"]
 
 
-async def test_a_change_of_the_delay_and_the_job_at_once_never_leave_a_course_closed(school, stubs):
-    courses = [await school.a_course(name=f"Course {n}") for n in range(10)]
+async def test_the_job_waits_for_a_change_of_the_delay_that_is_not_committed_yet(school, stubs):
+    course, cause = await school.a_course(), school.desk.cause(school.caller(school.admin))
     school.clock.now = NINE + 20 * MINUTE
 
-    await asyncio.gather(
-        close_expired(stubs), prefer(school, default_signature_closing_delay_minutes=60), close_expired(stubs)
-    )
+    async with school.desk.open_books(cause) as books:
+        changes = {"default_signature_closing_delay_minutes": 60}
+        await change_preferences(school.school, changes, version_seen=1, now=school.clock(), books=books)
+        closing = asyncio.create_task(close_expired(stubs))
+        await until(lambda: school.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
-    assert [(await shown(school, course))["signature_closed"] for course in courses] == [False] * 10
+    assert await closing == 0
+    assert not (await shown(school, course))["signature_closed"]
+
+
+async def test_a_change_of_the_delay_waits_for_a_closing_that_is_not_committed_yet(school):
+    course, cause = await school.a_course(), school.desk.cause(school.caller(school.admin))
+    school.clock.now = NINE + 20 * MINUTE
+
+    async with school.desk.open_books(cause) as books:
+        assert await close_due(school.clock(), books=books) == 1
+        changing = asyncio.create_task(prefer(school, default_signature_closing_delay_minutes=60))
+        await until(lambda: school.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    assert (await changing).status == 200
+    assert not (await shown(school, course))["signature_closed"]
 
 
 async def test_closed_by_hand_stays_closed_until_opened_by_hand(school, stubs):
