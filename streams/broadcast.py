@@ -82,6 +82,9 @@ class MemorySink:
     def note_fill(self, reason: str) -> None:
         metrics.GAP_FILL.labels(self.name, self.source, reason).inc()
 
+    def note_lag(self, positions: int) -> None:
+        metrics.CONSUMER_LAG_POSITIONS.labels(self.name, self.source, str(self.shard)).set(positions)
+
 
 async def keep_all(shard: int) -> None:
     """Reset nothing: for effects that a repeat does not change."""

@@ -148,6 +148,9 @@ class OrderedSink:
     def note_fill(self, reason: str) -> None:
         metrics.GAP_FILL.labels(self.checkpoint.lease.consumer, self.checkpoint.lease.source, reason).inc()
 
+    def note_lag(self, positions: int) -> None:
+        metrics.CONSUMER_LAG_POSITIONS.labels(*self._labels()).set(positions)
+
     def _labels(self) -> tuple[str, str, str]:
         consumer, source, shard = self.checkpoint.key
         return consumer, source, str(shard)

@@ -48,6 +48,9 @@ class Sink(Protocol):
     def note_fill(self, reason: str) -> None:
         """Count that the log was read because of `reason`."""
 
+    def note_lag(self, positions: int) -> None:
+        """Note how many entries are known that have not taken effect."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Follower:
@@ -124,6 +127,7 @@ class Follower:
 
     async def _look(self, place: Place) -> None:
         look, self._looked_at = await self.reader.look(place.id), self.now()
+        self.sink.note_lag(max(0, look.last.pos - place.pos))
         judged = judge(place, look)
         match judged:
             case Proved(closed):
@@ -155,6 +159,7 @@ class Follower:
                 await self.sink.halt("log_damaged")
                 return True
             await self._apply(page.entries)
+            self.sink.note_lag(max(0, page.head.last.pos - self._place.pos))
             if page.head.closed and page.head.closed.pos <= self._place.pos:
                 self._prove(self._place, page.head.closed)
             if not page.entries or self._place.pos >= page.head.last.pos:

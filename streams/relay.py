@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from infra.telemetry import logger
 from streams import metrics
 from streams.append import Mismatch, RedisStreamWriter, StreamDownError, StreamWriter
 from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
-from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError
+from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError, went_back
 from streams.reconcile import Halt, Resume, StartOver, reconcile
 from streams.seal import KEPT_IN_STREAM, PostgresLedger
 from streams.waiting import is_set_within
@@ -48,6 +49,9 @@ class ShardRelay:
 
     def __init__(self, ledger: Ledger, writer: StreamWriter, *, watermarks: bool = True) -> None:
         self._ledger, self._writer, self._watermarks = ledger, writer, watermarks
+        # How streams were found to end, by kind; and the positions reached.
+        self.found: Counter[str] = Counter()
+        self.sealed_pos = self.appended_pos = 0
         # The last entry that the stream was given. The log must still have it, whatever became of the stream.
         self._seen: Place | None = None
         self._end: Resume | None = None
@@ -66,7 +70,9 @@ class ShardRelay:
         more = sealed is not None and not sealed.drained
         if self._end is None or not with_stream:
             return more
-        return await self._send(self._end, sealed.head if sealed else await self._ledger.head()) or more
+        head = sealed.head if sealed else await self._ledger.head()
+        self.sealed_pos = head.last.pos
+        return await self._send(self._end, head) or more
 
     async def _find_end(self, *, ask: bool) -> StreamDownError | None:
         """Before anything is sealed, see whether the stream fits the log: if not, sealing would fork it."""
@@ -98,6 +104,7 @@ class ShardRelay:
         if entries:
             self._seen = entries[-1].place
             self._end = _after(entries[-1])
+        self.appended_pos = self._end.pos if self._end else 0
         return len(entries) == APPEND_LIMIT
 
     def _promise(self, head: Head, entries: list[Entry], end: Resume) -> Closed | None:
@@ -110,15 +117,23 @@ class ShardRelay:
     async def _settle(self, actual: StreamId) -> None:
         self._end = None
         judged = reconcile(actual, await self._ledger.evidence(actual))
+        self.found["empty" if actual == NOTHING else type(judged).__name__.lower()] += 1
         if isinstance(judged, StartOver):
             if isinstance(await self._writer.delete(actual), Mismatch):
                 return
             judged = reconcile(NOTHING, await self._ledger.evidence(NOTHING))
-        if isinstance(judged, Resume):
+        if isinstance(judged, Halt):
+            self._halted = HaltedError(judged.reason)
+        elif isinstance(judged, Resume) and self._gave_another(judged.last):
+            # An id holds no hash: the log may have another entry there than the one that was given.
+            self._halted = HaltedError("chain_broken")
+        elif isinstance(judged, Resume):
             self._end, self._halted = judged, None
             self._seen = judged.last or self._seen
-        elif isinstance(judged, Halt):
-            self._halted = HaltedError(judged.reason)
+
+    def _gave_another(self, last: Place | None) -> bool:
+        seen = self._seen
+        return seen is not None and last is not None and last.pos == seen.pos and went_back(last, seen)
 
 
 def _after(entry: Entry) -> Resume:
@@ -219,7 +234,16 @@ class _Pacer:
             self._say("database_down", error)
             return LONGEST_S
         self._halted(0)
+        self._measure()
         return 0.0 if more else SHORTEST_S
+
+    def _measure(self) -> None:
+        labels = self._labels()
+        metrics.RELAY_POS.labels(**labels, stage="sealed").set(self.relay.sealed_pos)
+        metrics.RELAY_POS.labels(**labels, stage="appended").set(self.relay.appended_pos)
+        for kind, count in self.relay.found.items():
+            metrics.APPEND_MISMATCH.labels(self.source, kind).inc(count)
+        self.relay.found.clear()
 
     def _labels(self) -> dict[str, str]:
         return {"source": self.source, "shard": str(self.shard)}

@@ -231,6 +231,9 @@ class MemorySink:
     def note_fill(self, reason):
         """Count nothing."""
 
+    def note_lag(self, positions):
+        """Note nothing."""
+
     def _check(self, error, holds):
         if not holds:
             raise error

@@ -1,76 +1,13 @@
 """A copy has every event once and in order, whatever became of Redis, the log's door or the other replica."""
 
-from datetime import timedelta
 from uuid import uuid4
 
-import pytest
 from prometheus_client import REGISTRY
 
-from streams.consumer import OrderedConsumer
 from tests.integration.streams.conftest import SHARDS
-from tests.streams_builders import SOURCE, RoomPainted
+from tests.streams_builders import SOURCE
 from tests.streams_running import running
 from tests.waiting import until
-
-EFFECTS = (
-    "CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, shard int, pos bigint, colour text)"
-)
-
-
-class Copy:
-    """A service's copy: one row per event, so that a second effect or another order would show."""
-
-    def __init__(self, pool):
-        self.pool, self.fails = pool, lambda event: False
-
-    async def on_painted(self, connection, event):
-        await connection.execute(
-            "INSERT INTO effect (event_id, shard, pos, colour) VALUES ($1, $2, $3, $4)",
-            event.id,
-            event.shard,
-            event.pos,
-            event.data["colour"],
-        )
-        if self.fails(event):
-            raise ZeroDivisionError
-
-    async def reset(self, connection, shard):
-        await connection.execute("DELETE FROM effect WHERE shard = $1", shard)
-
-    async def ids(self):
-        return [row["event_id"] for row in await self.pool.fetch("SELECT event_id FROM effect ORDER BY id")]
-
-    async def positions(self, shard=0):
-        rows = await self.pool.fetch("SELECT pos FROM effect WHERE shard = $1 ORDER BY id", shard)
-        return [row["pos"] for row in rows]
-
-
-@pytest.fixture
-async def copy(pool):
-    await pool.execute(EFFECTS)
-    return Copy(pool)
-
-
-@pytest.fixture
-def consumer(pool, redis_url, grpc_log, copy):
-    """Makes a replica's consumer."""
-
-    def make(owner="a", **changes):
-        usual = {
-            "name": "attendance.copy",
-            "source": SOURCE,
-            "owner": owner,
-            "shards": range(SHARDS),
-            "pool": pool,
-            "redis_url": redis_url,
-            "log": grpc_log,
-            "handlers": {RoomPainted.type: copy.on_painted},
-            "reset": copy.reset,
-            "lease": timedelta(seconds=2),
-        }
-        return OrderedConsumer(**(usual | changes))
-
-    return make
 
 
 async def as_of(pool, shard=0):
