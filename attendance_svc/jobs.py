@@ -133,16 +133,24 @@ class SheetJob:
     now: Clock = utc_now
 
     async def look(self) -> int:
-        """Look at the sheets that are due; return how many."""
+        """Look at all sheets that are due; return how many."""
+        count = 0
+        while due := await self._claim():
+            for each in due:
+                await self._look_at(each)
+            count += len(due)
+        return count
+
+    async def _claim(self) -> list[DueSheet]:
         async with transaction(self.pool) as connection:
-            due = await self.sheets.claim(connection, self.now())
-        for each in due:
-            if each.settles_end_at is not None:
-                at = self.now()
-                await settle_course(each.course_id, at=at, open_book=self.open_book, cause=_by_job(at))
-            async with transaction(self.pool) as connection:
-                await self.sheets.publish(connection, each, self.now())
-        return len(due)
+            return await self.sheets.claim(connection, self.now())
+
+    async def _look_at(self, due: DueSheet) -> None:
+        at = self.now()
+        if due.settles_end_at is not None:
+            await settle_course(due.course_id, at=at, open_book=self.open_book, cause=_by_job(at))
+        async with transaction(self.pool) as connection:
+            await self.sheets.publish(connection, due, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from contracts.ids import CourseId, SchoolId
 from infra.postgres import Connection, Row
 from streams.codec import Delivered
 
-FIND_TIMER = "SELECT state, due_at, next_at, attempts FROM course_closing WHERE course_id = $1"
-FIND_PREFERENCES = """
-SELECT default_signature_closing_delay_minutes, late_grace_minutes FROM copy_preferences
-WHERE school_id = $1 AND recorded_to = 'infinity'
+FIND_TIMER = """
+SELECT k.state, k.due_at, k.next_at, k.attempts, p.default_signature_closing_delay_minutes, p.late_grace_minutes
+FROM (SELECT $1::uuid AS course_id, $2::uuid AS school_id) AS asked
+LEFT JOIN course_closing k ON k.course_id = asked.course_id
+LEFT JOIN copy_preferences p ON p.school_id = asked.school_id AND p.recorded_to = 'infinity'
 """
 KEEP_TIMER = """
 INSERT INTO course_closing (course_id, school_id, shard, state, due_at, next_at, attempts)
@@ -59,15 +60,13 @@ Claim = tuple[UUID, int]  # a course and which try this is
 
 async def follow_course(connection: Connection, course: CourseState, event: Delivered) -> None:
     """Arm, re-arm, finish or cancel the timer of a course whose newest state this is."""
-    row = await connection.fetchrow(FIND_TIMER, course.course_id)
-    found = await connection.fetchrow(FIND_PREFERENCES, course.school_id)
-    default_minutes, grace_minutes = found or (15, 0)  # what academics sets up a school with
-    delay_minutes = default_minutes if course.closing_delay_minutes is None else course.closing_delay_minutes
-    timer = decide_timer(
-        None if row is None else _timer(row),
-        _course(course, delay_minutes),
-        Preferences(late_grace=timedelta(minutes=grace_minutes)),
-    )
+    row = await connection.fetchrow(FIND_TIMER, course.course_id, course.school_id)
+    assert row is not None  # noqa: S101 -- one row, whatever is known
+    standing = None if row["state"] is None else _timer(row)
+    delay_minutes, preferences = _preferences(row)
+    if course.closing_delay_minutes is not None:
+        delay_minutes = course.closing_delay_minutes
+    timer = decide_timer(standing, _course(course, delay_minutes), preferences)
     await connection.execute(
         KEEP_TIMER,
         course.course_id,
@@ -118,6 +117,14 @@ async def find_oldest_due(connection: Connection) -> datetime | None:
 def _timer(row: Row) -> ClosingTimer:
     """Columns as in FIND_TIMER."""
     return ClosingTimer(state=row["state"], due_at=row["due_at"], next_at=row["next_at"], attempts=row["attempts"])
+
+
+def _preferences(row: Row) -> tuple[int, Preferences]:
+    """Columns as in FIND_TIMER. Until a school's preferences are known, those that academics sets schools up with."""
+    if row["late_grace_minutes"] is None:
+        return 15, Preferences()
+    grace = timedelta(minutes=row["late_grace_minutes"])
+    return row["default_signature_closing_delay_minutes"], Preferences(late_grace=grace)
 
 
 def _course(course: CourseState, delay_minutes: int) -> Course:

@@ -45,10 +45,11 @@ WITH ready AS (
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND state = 'running'
 ), candidate AS (
     (SELECT s.course_id FROM ready r JOIN sheet s ON s.shard = r.shard
+     JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
      WHERE s.look_at <= r.sure_until AND s.look_at < 'infinity' AND s.next_at <= $1 ORDER BY s.look_at LIMIT $3)
     UNION
-    (SELECT m.course_id FROM sheet_change m JOIN sheet s ON s.course_id = m.course_id
-     WHERE s.next_at <= $1 ORDER BY m.id LIMIT $3)
+    (SELECT m.course_id FROM sheet_change m JOIN sheet s ON s.course_id = m.course_id JOIN ready r ON r.shard = s.shard
+     WHERE s.next_at <= $1 GROUP BY m.course_id ORDER BY min(m.id) LIMIT $3)
 ), due AS (
     SELECT s.course_id,
            CASE WHEN c.end_at <= r.sure_until AND (s.settled_end_at IS NULL OR s.settled_end_at < c.end_at)
@@ -71,14 +72,16 @@ WHERE course_id = $1 AND kind = 'student' AND superseded_by IS NULL AND voided_a
 KEEP = """
 UPDATE sheet
 SET version = $2, is_final = $3, settled_end_at = $4, look_at = coalesce($5, 'infinity'::timestamptz),
-    next_at = '-infinity', expected = $6, accepted = $7, late = $8, pending = $9, refused = $10,
-    absent_ids = $11, provisional = $12
+    next_at = $6, expected = $7, accepted = $8, late = $9, pending = $10, refused = $11, absent_ids = $12,
+    provisional = $13
 WHERE course_id = $1
 """
 FORGET_CHANGES = "DELETE FROM sheet_change WHERE course_id = $1"
 
 CLAIM_LIMIT = 20
 LEASE = timedelta(seconds=10)
+# However many sign at once, a sheet is revised once a second at most.
+PAUSE = timedelta(seconds=1)
 # The two clocks may be 250 ms apart, and a write of academics takes up to a second from its time to its commit.
 CERTAINTY = timedelta(milliseconds=1_250)
 EVENTS: dict[SheetNews, type[SheetState]] = {"closed": SheetClosed, "revised": SheetRevised, "final": SheetFinal}
@@ -97,7 +100,7 @@ async def follow_course(connection: Connection, course: CourseState, event: Deli
         is_closed=course.signature_closed,
         is_cancelled=course.cancelled,
     )
-    if not is_settled(sheet, outline):
+    if event.aggver > 1 and not is_settled(sheet, outline):
         await connection.execute(UNSETTLE, outline.id)
     look_at = event.recorded_at if outline.is_closed or sheet.version else next_look(sheet, outline)
     await connection.execute(FOLLOW, outline.id, outline.school_id, event.shard, look_at)
@@ -133,7 +136,7 @@ class PostgresSheets:
             )
             await self._announce(connection, course, sheet, news, now)
             news, count = decide_sheet(sheet, course, count, now)
-        await _keep(connection, course, sheet)
+        await _keep(connection, course, sheet, now + PAUSE)
         await connection.execute(FORGET_CHANGES, course.id)
 
     async def _count(self, connection: Connection, course: CourseOutline, now: datetime) -> SheetCount:
@@ -186,7 +189,7 @@ def _published(row: Row) -> SheetCount:
     )
 
 
-async def _keep(connection: Connection, course: CourseOutline, sheet: Sheet) -> None:
+async def _keep(connection: Connection, course: CourseOutline, sheet: Sheet, next_at: datetime) -> None:
     count = sheet.published
     counted: tuple[object, ...] = (None,) * 7
     if count is not None:
@@ -199,8 +202,9 @@ async def _keep(connection: Connection, course: CourseOutline, sheet: Sheet) -> 
             count.absent_ids,
             count.provisional,
         )
+    look_at = next_look(sheet, course)
     await connection.execute(
-        KEEP, course.id, sheet.version, sheet.is_final, sheet.settled_end_at, next_look(sheet, course), *counted
+        KEEP, course.id, sheet.version, sheet.is_final, sheet.settled_end_at, look_at, next_at, *counted
     )
 
 

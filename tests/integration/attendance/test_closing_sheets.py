@@ -204,6 +204,20 @@ async def test_a_change_that_says_nothing_new_is_not_published(pool, feed, look,
     assert await said() == []
 
 
+async def test_a_sheet_is_revised_once_a_second_at_most(pool, feed, look, said, class_of_four):
+    course, students = class_of_four
+    await feed.course(course, **CLOSED, at=CLOSING)
+    await look(CLOSING + SURE)
+    await said()
+    await sign(pool, course, students[2], "LATE")
+
+    await look(CLOSING + SURE + SECOND - timedelta(microseconds=1))
+    assert await said() == []
+
+    await look(CLOSING + SURE + SECOND)
+    assert news(await said()) == [("revised", 2)]
+
+
 async def test_before_the_sheet_is_published_nobody_marks_it(pool, class_of_four):
     assert await pool.fetchval("SELECT count(*) FROM sheet_change") == 0
 
