@@ -1,0 +1,103 @@
+"""Batch while busy: what is asked for while the last batch is in flight makes up the next one. No timer, no waiting."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+from contracts.problems import UnavailableError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Coalescer(Generic[Item, Result]):
+    """Turns single calls into batches. An idle caller pays nothing: its batch of one starts at once.
+
+    work: answers a batch, one result or exception per item, in order; what it raises, every caller of the batch gets.
+    max_batch_count: items of one batch. concurrent_count: batches in flight at once.
+    max_waiting_count: beyond, callers are sent away.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Result | BaseException]]],
+        *,
+        max_batch_count: int = 256,
+        concurrent_count: int = 1,
+        max_waiting_count: int = 10_000,
+    ) -> None:
+        self._work = work
+        self._max_batch, self._max_waiting = max_batch_count, max_waiting_count
+        self._free = concurrent_count
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._batches: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: Item) -> Result:
+        """Return the result of `item`. A caller that is cancelled disturbs nobody; its item may still be done.
+
+        Raises: what `work` raised or returned for it, UnavailableError("overloaded").
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise UnavailableError("overloaded")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._free:
+            self._start()
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until everything that was asked for is answered."""
+        while self._batches:
+            await asyncio.wait(self._batches)
+
+    def _start(self) -> None:
+        self._free -= 1
+        # In a context of its own: a batch must not inherit the deadline of whoever happened to start it.
+        task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+
+    async def _run(self) -> None:
+        try:
+            # Callers who became ready in the same turn of the loop join this batch.
+            await asyncio.sleep(0)
+            while batch := self._take():
+                await self._answer(batch)
+        finally:
+            self._free += 1
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        while self._waiting and len(batch) < self._max_batch:
+            item, future = self._waiting.popleft()
+            if not future.done():  # its caller was cancelled before the work began
+                batch.append((item, future))
+        return batch
+
+    async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result | BaseException]
+        try:
+            results = await self._work([item for item, _ in batch])
+        except BaseException as error:
+            # It belongs to the callers; only what must end this task goes on from here.
+            self._settle(batch, [error] * len(batch))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if len(results) != len(batch):
+                results = [RuntimeError(f"{len(results)} results for {len(batch)} items")] * len(batch)
+            self._settle(batch, results)
+
+    @staticmethod
+    def _settle(
+        batch: Sequence[tuple[Item, asyncio.Future[Result]]], results: Sequence[Result | BaseException]
+    ) -> None:
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
