@@ -19,6 +19,7 @@ rollcall attendance presence january february march april may june july august s
 december monday tuesday wednesday thursday friday love the my is your a i
 """
 LOOKALIKE = str.maketrans("01345@$!|", "oleasasil")
+DECORATION = "0123456789!?.#*-_ "
 NOT_LETTERS = re.compile(r"[^a-z]+")
 WORDS = frozenset(COMMON.split())
 FEWEST_DIFFERENT_CHARS = 5
@@ -46,7 +47,8 @@ def is_common(password: str, account: Account) -> bool:
     for word in (account.email.partition("@")[0], account.firstname, account.lastname, account.student_number or ""):
         if len(word) >= SHORTEST_CONTEXT_WORD:
             lowered = lowered.replace(word.lower(), "")
-    return any(consists_of_words(NOT_LETTERS.sub("", text)) for text in (lowered, lowered.translate(LOOKALIKE)))
+    spelled = lowered.strip(DECORATION).translate(LOOKALIKE)
+    return any(consists_of_words(NOT_LETTERS.sub("", text)) for text in (lowered, spelled))
 
 
 def consists_of_words(text: str) -> bool:

@@ -66,11 +66,11 @@ class UserApi:
                 answer=LiteAnswer,
                 summary="Names of up to 100 people of the own school",
             ),
-            *self._one_user_routes(),
+            *self._account_routes("/users/{user_id}"),
+            *self._standing_routes("/users/{user_id}"),
         ]
 
-    def _one_user_routes(self) -> list[AnyRoute]:
-        path = "/users/{user_id}"
+    def _account_routes(self, path: str) -> list[AnyRoute]:
         return [
             Route(
                 method="GET",
@@ -97,6 +97,10 @@ class UserApi:
                 status=204,
                 summary="Retire an account",
             ),
+        ]
+
+    def _standing_routes(self, path: str) -> list[AnyRoute]:
+        return [
             Route(
                 method="DELETE",
                 path=path + "/sessions",

@@ -1,5 +1,6 @@
 """Choosing a new password, over the REST door."""
 
+import asyncio
 from uuid import uuid4
 
 from tests.integration.identity.conftest import PASSWORD
@@ -90,6 +91,15 @@ async def test_a_reset_token_works_once_and_ends_the_sessions(world):
     assert (second[0], second[1]["code"]) == (401, "reset_token_invalid")
     assert (await world.call("GET", "/auth/me", session))[0] == 401
     assert await can_log_in(world, person, NEW)
+
+
+async def test_of_two_who_use_a_reset_token_at_once_one_sets_the_password(world):
+    person = await world.add("student")
+    token = await issue(world, person)
+
+    answers = await asyncio.gather(*(use_reset(world, token, new=f"another horse {n} stable") for n in range(4)))
+
+    assert sorted(status for status, _ in answers) == [204, 401, 401, 401]
 
 
 async def test_a_reset_token_ends_after_a_day_or_when_another_is_issued(world):

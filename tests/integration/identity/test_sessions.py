@@ -175,3 +175,11 @@ async def test_an_access_token_ends_after_its_ten_minutes_and_the_leeway(world):
     world.pass_time(seconds=631)
 
     assert (await world.call("GET", "/auth/me", token))[1]["code"] == "token_expired"
+
+
+async def test_a_token_says_nothing_about_an_account_that_was_shut_behind_its_back(world):
+    for column in ("disabled_at", "retired_at"):
+        person, token = await world.enter("teacher")
+        await world.database.execute(f"UPDATE app_user SET {column} = created_at WHERE id = $1", person.id)
+
+        assert (await world.call("GET", "/auth/me", token))[1]["code"] == "token_revoked"
