@@ -63,7 +63,7 @@ BEACONS = Rewrite(pattern=f"^{VERSION}/dev/beacons?(/.*)?$", into=r"/dev/beacons
 
 ROUTES: tuple[Route, ...] = (
     *(documents(service) for service in SERVICES),
-    Route(name="login", to="identity", path=f"{VERSION}/auth/(?:login|refresh)", caller="anyone"),
+    Route(name="login", to="identity", path=f"{VERSION}/auth/(?:login|refresh|password-reset)", caller="anyone"),
     Route(name="keys", to="identity", path=f"{VERSION}/(?:auth|\\.well-known)/jwks\\.json", caller="anyone"),
     Route(name="auth", to="identity", path=f"{VERSION}/auth{REST}"),
     Route(

@@ -135,6 +135,7 @@ PERSON_PATHS = [
 PUBLIC_PATHS = [
     ("/auth/login", "identity"),
     ("/auth/refresh", "identity"),
+    ("/auth/password-reset", "identity"),
     ("/auth/jwks.json", "identity"),
     ("/beacon/auth/token", "beacon"),
     ("/beacon/time", "beacon"),
