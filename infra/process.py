@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 from pydantic import ValidationError
 
+from contracts.problems import ProblemError
 from infra.grpc_server import NOT_SERVING, SERVING, Identity, Register, build_server, start_server
 from infra.http_routes import AnyRoute
 from infra.http_server import DRAIN_S, Doorkeeper, build_app, serve_app
@@ -26,6 +27,7 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 Check = Callable[[], Awaitable[bool]]
 
 RESTART_PAUSE_S = 1.0
+CHECK_TIMEOUT_S = 2.0
 
 log = logger(__name__)
 
@@ -169,8 +171,8 @@ def add_probes(app: web.Application, checks: Mapping[str, Check], stopping: asyn
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        results = {name: await check() for name, check in checks.items()} | {"draining": not stopping.is_set()}
-        results["accepting"] = results.pop("draining")
+        held = await asyncio.gather(*(holds(check) for check in checks.values()))
+        results = dict(zip(checks, held, strict=True)) | {"accepting": not stopping.is_set()}
         return web.json_response(results, status=200 if all(results.values()) else 503)
 
     async def metrics(_request: web.Request) -> web.Response:
@@ -179,6 +181,15 @@ def add_probes(app: web.Application, checks: Mapping[str, Check], stopping: asyn
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready)
     app.router.add_get("/metrics", metrics)
+
+
+async def holds(check: Check) -> bool:
+    """Return whether `check` says yes, and soon."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check()
+    except (ProblemError, TimeoutError):
+        return False
 
 
 def add_documents(app: web.Application, name: str, routes: Sequence[AnyRoute]) -> None:
@@ -197,12 +208,13 @@ def add_documents(app: web.Application, name: str, routes: Sequence[AnyRoute]) -
 
 
 async def keep_running(part: str, loop: Loop, stopping: asyncio.Event) -> None:
-    """Run `loop` until `stopping`; a failure is logged once and the loop started again after a pause."""
+    """Run `loop` until `stopping`; a failure is logged once; it starts again after a pause."""
     while not stopping.is_set():
         try:
             await loop(stopping)
         except Exception:
             log.exception("background work failed", action="restart", part=part)
+        if not stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), RESTART_PAUSE_S)
 

@@ -108,13 +108,15 @@ class Door:
         return response
 
     def app(self, **more):
-        keys = LocalKeys({KID: KEY.public_key()})
-        people = TokenVerifier(USER_TOKEN, keys, now=lambda: NOW, revoked=self.revoked)
-        return build_app(
-            self.routes(),
-            Doorkeeper(people=people, beacons=TokenVerifier(BEACON_TOKEN, keys, now=lambda: NOW)),
-            **more,
-        )
+        return build_app(self.routes(), doorkeeper(self.revoked), **more)
+
+
+def doorkeeper(revoked=None):
+    keys = LocalKeys({KID: KEY.public_key()})
+    return Doorkeeper(
+        people=TokenVerifier(USER_TOKEN, keys, now=lambda: NOW, revoked=revoked),
+        beacons=TokenVerifier(BEACON_TOKEN, keys, now=lambda: NOW),
+    )
 
 
 @asynccontextmanager
