@@ -1,0 +1,73 @@
+"""A nonce counts once per device, also when two requests bring it at the same moment."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from infra import device_requests
+from infra.device_requests import NONCE_LIFE, keep_nonce
+from infra.migrate import statements_of
+from infra.postgres import create_pool, transaction
+
+NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+async def pool(blank_database):
+    async with create_pool(blank_database, name="test") as made:
+        for statement in statements_of("infra/sql/seen_nonce.sql"):
+            await made.execute(statement)
+        yield made
+
+
+async def keep(pool, owner_id, *, nonce=bytes(16), now=NOW):
+    async with transaction(pool) as lent:
+        return await keep_nonce(lent, owner_id=owner_id, nonce=nonce, now=now, life=NONCE_LIFE)
+
+
+async def test_of_equal_requests_at_once_exactly_one_wins(pool):
+    owner = uuid4()
+
+    answers = await asyncio.gather(*(keep(pool, owner) for _ in range(8)))
+
+    assert sorted(answers) == [False] * 7 + [True]
+
+
+async def test_each_device_has_nonces_of_its_own(pool):
+    owner = uuid4()
+
+    assert [await keep(pool, owner), await keep(pool, uuid4()), await keep(pool, owner, nonce=b"x" * 16)] == [True] * 3
+
+
+async def test_a_nonce_is_remembered_for_as_long_as_its_request_could_pass(pool):
+    owner = uuid4()
+    await keep(pool, owner)
+
+    assert not await keep(pool, owner, now=NOW + 2 * device_requests.WINDOW)
+
+
+async def test_expired_nonces_go_when_their_device_comes_again(pool):
+    owner = uuid4()
+    await keep(pool, owner)
+
+    await keep(pool, owner, nonce=b"x" * 16, now=NOW + NONCE_LIFE + timedelta(seconds=1))
+
+    assert await pool.fetchval("SELECT count(*) FROM seen_nonce") == 1
+
+
+async def test_a_request_that_is_rolled_back_may_come_again(pool):
+    owner = uuid4()
+    with pytest.raises(ZeroDivisionError):
+        async with transaction(pool) as lent:
+            await keep_nonce(lent, owner_id=owner, nonce=bytes(16), now=NOW, life=NONCE_LIFE)
+            raise ZeroDivisionError
+
+    assert await keep(pool, owner)
+
+
+async def test_every_statement_prepares(pool):
+    for statement in (device_requests.FORGET_NONCES, device_requests.KEEP_NONCE):
+        async with pool.acquire() as lent:
+            assert await lent.prepare(statement)
