@@ -1,11 +1,12 @@
 """A copy has every event once and in order, whatever became of Redis, the log's door or the other replica."""
 
+import asyncio
 from uuid import uuid4
 
 from prometheus_client import REGISTRY
 
 from tests.integration.streams.conftest import SHARDS
-from tests.streams_builders import SOURCE
+from tests.streams_builders import SCHOOLS, SOURCE, RoomPainted
 from tests.streams_running import running
 from tests.waiting import until
 
@@ -169,3 +170,37 @@ async def test_a_log_that_lost_its_past_makes_the_copy_anew(pool, redis, writer,
 
     async with running(consumer()):
         await until(async_equal(copy.ids, ids))
+
+
+async def test_a_slow_handler_holds_up_its_own_shard_only_and_keeps_the_lease(pool, writer, relaying, consumer, copy):
+    release, entered = asyncio.Event(), asyncio.Event()
+
+    async def slow(connection, event):
+        if event.shard == 0:
+            entered.set()
+            await release.wait()
+        await copy.on_painted(connection, event)
+
+    one, other = consumer("a", handlers={RoomPainted.type: slow}), consumer("b", handlers={RoomPainted.type: slow})
+    async with running(one), running(other):
+        await writer.paint()
+        await asyncio.wait_for(entered.wait(), 3)
+        began = await pool.fetchval("SELECT clock_timestamp() + '2.5 s'")  # longer than the lease
+        while await pool.fetchval("SELECT clock_timestamp() < $1", began):
+            await writer.paint(school=SCHOOLS[1])
+            await asyncio.sleep(0.1)
+        await until(lambda: pool.fetchval("SELECT count(*) > 10 FROM effect WHERE shard = 1"))
+        assert await pool.fetchval("SELECT min(epoch) = max(epoch) AND max(epoch) <= 2 FROM streams_checkpoint")
+        assert await copy.positions() == []
+        release.set()
+
+        await until(async_equal(copy.positions, [1]))
+
+
+async def test_an_erased_event_is_passed_without_effect(pool, writer, relay, consumer, copy):
+    await writer.paint(3)
+    await relay().turn()
+    await pool.execute("UPDATE streams_log SET body = NULL, salt = NULL, agg_id = NULL, tenant = NULL WHERE pos = 2")
+
+    async with running(consumer(redis_url="redis://127.0.0.1:1/0")):
+        await until(async_equal(copy.positions, [1, 3]))
