@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 
 import psutil
 
@@ -17,8 +18,8 @@ class Used:
     elapsed_s: float = 0.0
 
     def per(self, count: int) -> dict[str, float]:
-        """Return the CPU microseconds of each program for one of `count`."""
-        return {name: seconds / count * 1e6 for name, seconds in self.by_program.items()}
+        """Return the CPU microseconds of each program for one of `count`; not a number when nothing was done."""
+        return {name: seconds / count * 1e6 if count else nan for name, seconds in self.by_program.items()}
 
 
 class CpuMeter:

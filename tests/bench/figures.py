@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from statistics import median
 
 # Above this share of the machine, the work of others decides what is measured.
@@ -64,7 +65,9 @@ class Row:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent do not exceed (nearest rank)."""
+    """Return the smallest value that so many percent do not exceed (nearest rank); of none, not a number."""
+    if not values:
+        return nan
     ordered = sorted(values)
     rank = -(-len(ordered) * percent // 100)
     return ordered[max(0, int(rank) - 1)]
@@ -80,10 +83,12 @@ def row_of(samples: Sequence[Sample]) -> Row:
         cpu_us=figure(samples, lambda s: s.total_cpu_us),
         p50_ms=figure(samples, lambda s: s.p50_ms),
         p99_ms=figure(samples, lambda s: s.p99_ms),
-        cpu_by_program={name: median(s.cpu_us.get(name, 0.0) for s in samples) for name in programs},
+        cpu_by_program={
+            name: figure(samples, lambda s, name=name: s.cpu_us.get(name, nan)).median for name in programs
+        },
         failures=[failure for sample in samples for failure in sample.failures],
-        first_ms=figure(samples, lambda s: s.first_ms or 0.0) if samples[0].first_ms is not None else None,
-        last_ms=figure(samples, lambda s: s.last_ms or 0.0) if samples[0].last_ms is not None else None,
+        first_ms=figure(samples, lambda s: s.first_ms) if samples[0].first_ms is not None else None,
+        last_ms=figure(samples, lambda s: s.last_ms) if samples[0].last_ms is not None else None,
     )
 
 
@@ -92,9 +97,19 @@ def figure(
     of: Callable[[Sample], float],
     worst: Callable[[Sequence[float]], float] = max,
 ) -> Figure:
-    """Return the middle and the worst of a property of samples."""
+    """Return the middle and the worst of a property of the samples that have it; not a number when none has."""
     values = [of(sample) for sample in samples]
-    return Figure(median=median(values), worst=worst(values))
+    return Figure(median=median_of(values), worst=worst(numbers(values)))
+
+
+def median_of(values: Sequence[float]) -> float:
+    """Return the middle of the values that are numbers; not a number when none is."""
+    return median(numbers(values))
+
+
+def numbers(values: Sequence[float]) -> list[float]:
+    """Return the values that are numbers, and one that is none when none is."""
+    return [value for value in values if not isnan(value)] or [nan]
 
 
 def ratio(chains: Sequence[Sequence[Sample]], hot: Sequence[Sample]) -> Figure:
@@ -102,11 +117,9 @@ def ratio(chains: Sequence[Sequence[Sample]], hot: Sequence[Sample]) -> Figure:
 
     chains: the floors of each round, in order of the rounds.
     """
-    values = [
-        sum(floor.total_cpu_us for floor in chain) / sample.total_cpu_us
-        for chain, sample in zip(chains, hot, strict=True)
-    ]
-    return Figure(median=median(values), worst=min(values))
+    pairs = zip(chains, hot, strict=True)
+    values = [sum(floor.total_cpu_us for floor in chain) / sample.total_cpu_us for chain, sample in pairs]
+    return Figure(median=median_of(values), worst=min(numbers(values)))
 
 
 def foreign_share(samples: Sequence[Sample]) -> float:

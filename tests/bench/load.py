@@ -25,8 +25,11 @@ class Load:
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    def sample(self, name: str, used: Used, *, per_request: int = 1) -> Sample:
-        """Return what this load showed. per_request: how many attempts a request carries."""
+    def sample(self, name: str, used: Used, *, per_request: int = 1, is_burst: bool = False) -> Sample:
+        """Return what this load showed. per_request: how many attempts a request carries.
+
+        is_burst: the seconds per answer all began at the same moment.
+        """
         count = len(self.latencies_s) * per_request
         return Sample(
             name=name,
@@ -38,6 +41,8 @@ class Load:
             foreign_share=used.foreign_share,
             measured_s=used.elapsed_s,
             failures=self.failures,
+            first_ms=percentile(self.latencies_s, 0) * 1000 if is_burst else None,
+            last_ms=percentile(self.latencies_s, 100) * 1000 if is_burst else None,
         )
 
 

@@ -1,3 +1,5 @@
+from math import isnan, nan
+
 import pytest
 
 from tests.bench.figures import Sample, foreign_share, percentile, ratio, row_of, verdict
@@ -76,3 +78,17 @@ def test_a_run_judges_nothing_while_others_use_more_than_a_fifth_of_the_machine(
     said = verdict([a_sample(foreign_share=share)])
 
     assert ("judges nothing" not in said) is judges
+
+
+def test_a_round_in_which_nothing_worked_does_not_hide_the_figures_of_the_others():
+    failed = a_sample(count=0, p50_ms=nan, p99_ms=nan, cpu_us={"beacon": nan, "postgres": nan}, failures=["503"])
+
+    row = row_of([a_sample(), failed])
+
+    assert (row.per_second.worst, row.cpu_us.median, row.p99_ms.worst) == (0.0, 150.0, 20.0)
+    assert row.cpu_by_program == {"beacon": 100.0, "postgres": 50.0}
+
+
+def test_a_piece_of_which_nothing_worked_has_no_figures():
+    assert isnan(percentile([], 50))
+    assert isnan(row_of([a_sample(count=0, cpu_us={"beacon": nan})]).cpu_us.median)
