@@ -39,12 +39,15 @@ CROSS JOIN LATERAL (
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND (s.shard IS NULL OR shard = s.shard)
 ) AS k
 """
+# Signing opens at most a day early, so what starts later need not be looked at.
 IN_ROOM = """
 SELECT c.course_id, c.cancelled
-FROM copy_course c
+FROM copy_course_room r
+JOIN copy_course c ON c.course_id = r.course_id AND c.version = r.version
 LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= $2 AND $2 < p.recorded_to
-WHERE c.classroom_ids @> ARRAY[$1::uuid] AND c.recorded_from <= $2 AND $2 < c.recorded_to
-  AND $2 BETWEEN c.start_at - coalesce(p.early_open_minutes, 0) * interval '1 minute' AND c.end_at
+WHERE r.classroom_id = $1 AND r.end_at >= $2 AND r.start_at <= $2 + interval '1 day'
+  AND c.recorded_from <= $2 AND $2 < c.recorded_to
+  AND $2 >= c.start_at - coalesce(p.early_open_minutes, 0) * interval '1 minute'
 ORDER BY c.course_id
 """
 # A course that was entered only afterwards has the roster it began with.

@@ -25,6 +25,11 @@ SELECT $1, $2, coalesce((SELECT recorded_to FROM ended), $3::timestamptz), $4, $
 WHERE NOT EXISTS (SELECT FROM copy_course WHERE course_id = $1 AND version >= $2)
 RETURNING course_id
 """
+KEEP_ROOMS = """
+INSERT INTO copy_course_room (classroom_id, end_at, start_at, course_id, version)
+SELECT unnest(classroom_ids), end_at, start_at, course_id, version FROM copy_course
+WHERE course_id = $1 AND version = $2 ON CONFLICT DO NOTHING
+"""
 KEEP_PREFERENCES = """
 WITH ended AS (
     UPDATE copy_preferences SET recorded_to = greatest($3, recorded_from)
@@ -98,6 +103,8 @@ async def keep_course(connection: Connection, course: CourseState, event: Delive
         course.group_ids,
         course.classroom_ids,
     )
+    if added is not None and course.classroom_ids:
+        await connection.execute(KEEP_ROOMS, course.course_id, event.aggver)
     return added is not None
 
 

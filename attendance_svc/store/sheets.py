@@ -44,9 +44,12 @@ WITH ready AS (
     SELECT shard, as_of - $2::interval AS sure_until FROM streams_checkpoint
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND state = 'running'
 ), candidate AS (
-    (SELECT s.course_id FROM ready r JOIN sheet s ON s.shard = r.shard
-     JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
-     WHERE s.look_at <= r.sure_until AND s.look_at < 'infinity' AND s.next_at <= $1 ORDER BY s.look_at LIMIT $3)
+    SELECT s.course_id FROM ready r CROSS JOIN LATERAL (
+        SELECT course_id FROM sheet
+        WHERE shard = r.shard AND look_at <= r.sure_until AND look_at < 'infinity' AND next_at <= $1
+          AND EXISTS (SELECT FROM copy_course c WHERE c.course_id = sheet.course_id AND c.recorded_to = 'infinity')
+        ORDER BY look_at LIMIT $3
+    ) AS s
     UNION
     (SELECT m.course_id FROM sheet_change m JOIN sheet s ON s.course_id = m.course_id JOIN ready r ON r.shard = s.shard
      WHERE s.next_at <= $1 GROUP BY m.course_id ORDER BY min(m.id) LIMIT $3)

@@ -33,9 +33,21 @@ STATEMENTS = (
     )
     """,
     "CREATE UNIQUE INDEX copy_course_current ON copy_course (course_id) WHERE recorded_to = 'infinity'",
-    "CREATE INDEX copy_course_room ON copy_course USING gin (classroom_ids)",
     "CREATE INDEX copy_course_ended ON copy_course (recorded_to) WHERE recorded_to < 'infinity'",
     "CREATE INDEX copy_course_shard ON copy_course (shard)",
+    # The rooms of each version again, to find the course in a room without looking through the room's past.
+    """
+    CREATE TABLE copy_course_room (
+        classroom_id uuid NOT NULL,
+        end_at timestamptz NOT NULL,
+        start_at timestamptz NOT NULL,
+        course_id uuid NOT NULL,
+        version bigint NOT NULL,
+        PRIMARY KEY (course_id, version, classroom_id),
+        FOREIGN KEY (course_id, version) REFERENCES copy_course ON DELETE CASCADE
+    )
+    """,
+    "CREATE INDEX copy_course_room_end ON copy_course_room (classroom_id, end_at, start_at, course_id, version)",
     """
     CREATE TABLE copy_preferences (
         school_id uuid NOT NULL,

@@ -24,6 +24,7 @@ from tests.integration.attendance.academics_feed import (
 MICROSECOND = timedelta(microseconds=1)
 STUDENT, ROOM = uuid4(), uuid4()
 COPIES = ("copy_course", "copy_preferences", "copy_group", "copy_membership")
+TABLES = (*COPIES, "copy_course_room")
 CHECKPOINT = """
 INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state)
 VALUES ('attendance.copy', 'academics', $1, gen_random_uuid(), $2, $3, $4)
@@ -52,7 +53,7 @@ async def facts(pool, course, *, at, student=STUDENT, room=ROOM, shard=None):
 
 
 async def rows(pool):
-    return {table: sorted(map(str, await pool.fetch(f"SELECT * FROM {table}"))) for table in COPIES}
+    return {table: sorted(map(str, await pool.fetch(f"SELECT * FROM {table}"))) for table in TABLES}
 
 
 async def proved(pool, shard=0, *, as_of=NINE, state="running"):
@@ -175,7 +176,7 @@ async def test_a_replay_changes_nothing(pool, feed):
     group = await feed.group(STUDENT)
     await feed.members(group, removed=[STUDENT], at=NINE)
     await feed.members(group, added=[STUDENT], at=NINE + MINUTE)
-    course = await feed.course(group_ids=[group])
+    course = await feed.course(group_ids=[group], classroom_ids=[ROOM])
     await feed.course(course, at=NINE, cancelled=True)
     before = await rows(pool)
 
@@ -329,7 +330,7 @@ async def test_emptying_a_shard_leaves_the_others(pool, feed):
 
 async def test_what_is_forgotten_first_is_filled_the_same_by_a_replay(pool, feed):
     await feed.preferences()
-    course = await feed.course(group_ids=[await feed.group(STUDENT)])
+    course = await feed.course(group_ids=[await feed.group(STUDENT)], classroom_ids=[ROOM])
     await feed.course(course, at=NINE, is_online=True)
     before = await rows(pool)
 
@@ -343,7 +344,7 @@ async def test_what_is_forgotten_first_is_filled_the_same_by_a_replay(pool, feed
 async def test_old_versions_are_forgotten_but_not_what_a_sheet_is_counted_by(pool, feed):
     await feed.preferences(at=PLANNED)
     await feed.preferences(at=PLANNED + DAY, late_grace_minutes=1)
-    course = await feed.course(at=PLANNED)
+    course = await feed.course(at=PLANNED, classroom_ids=[ROOM])
     for version, at in enumerate((PLANNED + DAY, NINE + 2 * HOUR, NINE + 3 * HOUR), start=2):
         await feed.course(course, at=at, closing_delay_minutes=version)
 

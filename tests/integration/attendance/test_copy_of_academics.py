@@ -17,6 +17,7 @@ from attendance_svc.jobs import ClosingJob, SheetJob
 from attendance_svc.store import academics_copy, academics_history, closing, sheets
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
+from contracts.problems import UnavailableError
 from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
 from contracts.rpc.streams.api.v1 import streams_pb2_grpc as streams_rpc
 from infra.postgres import create_pool
@@ -160,10 +161,18 @@ async def is_copied(pool, plan):
     return found.as_of is not None and found.as_of > plan.moments[-1]
 
 
+async def answer(directory, attempt):
+    """Ask academics; None when a busy machine let its deadline pass."""
+    try:
+        return await directory.get_plan(attempt)
+    except UnavailableError:
+        return None
+
+
 async def test_the_copy_answers_every_moment_as_academics_does(pool, channel, consuming, plan):
     async with consuming():
         await plan.change_everything()
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
 
     directory = GrpcCourseDirectory(channel)
     rooms = [UUID(plan.room["id"]), UUID(plan.other_room["id"])]
@@ -178,19 +187,19 @@ async def test_the_copy_answers_every_moment_as_academics_does(pool, channel, co
                 classroom_id=room,
             )
             told = (await copied(pool, plan, at, student, room)).plan
-            assert replace(told, basis="rpc") == await directory.get_plan(attempt)
+            assert replace(told, basis="rpc") == await until(lambda asked=attempt: answer(directory, asked))
             seen.add(repr(told))
     assert len(seen) > len(plan.moments), "the moments differ, or this would prove nothing"
 
 
 async def test_the_copy_is_the_same_after_redis_lost_everything(pool, consuming, plan, redis_url):
     async with consuming():
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
         async with redis.asyncio.Redis.from_url(redis_url) as stream:
             await stream.flushall()
         await plan.change_everything()
 
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
 
     found = (await copied(pool, plan, plan.moments[-1], uuid4(), None)).plan
     assert found.course.is_cancelled
@@ -199,13 +208,13 @@ async def test_the_copy_is_the_same_after_redis_lost_everything(pool, consuming,
 async def test_a_copy_that_is_made_anew_is_the_same(pool, consuming, plan):
     async with consuming():
         await plan.change_everything()
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
     before = await pool.fetch("SELECT * FROM copy_course ORDER BY version")
     timers = await pool.fetch("SELECT * FROM course_closing")
 
     await pool.execute("UPDATE streams_checkpoint SET state = 'repair', as_of = NULL")
     async with consuming():
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
 
     assert await pool.fetch("SELECT * FROM copy_course ORDER BY version") == before
     assert await pool.fetch("SELECT * FROM course_closing") == timers
@@ -230,11 +239,11 @@ async def test_signing_closes_by_itself_and_its_sheet_follows(pool, channel, con
         return await pool.fetchval("SELECT state = 'done' FROM course_closing")
 
     async with consuming():
-        await until(lambda: is_copied(pool, plan))
+        await until(lambda: is_copied(pool, plan), 15)
         clock.now = NINE + 15 * MINUTE
         assert await job.fire() == 1
-        await until(is_closed)
-        await until(has_sheet)
+        await until(is_closed, 15)
+        await until(has_sheet, 15)
         closed = await copied(pool, plan, await plan.school.database_now(), plan.students[0].id, None)
 
     assert closed.plan.course.closed_at == NINE + 15 * MINUTE
