@@ -21,10 +21,14 @@ Deed = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """An account with what its password is checked against; None: it has no password yet."""
+    """An account with what its password is checked against; None: it has no password yet.
+
+    changed_at: when the password was chosen; hashing the same one anew does not count.
+    """
 
     account: Account
     password_hash: str | None
+    changed_at: datetime
 
 
 class AccountBook(Protocol):
@@ -58,6 +62,10 @@ class AccountBook(Protocol):
 
     async def set_password(self, user_id: UserId, password_hash: str | None, *, at: datetime) -> None:
         """Replace the password; None leaves the account without one."""
+        ...
+
+    async def replace_hash(self, user_id: UserId, password_hash: str) -> None:
+        """Keep another hash of the same password."""
         ...
 
     async def has_other_leader(self, account: Account) -> bool:

@@ -51,11 +51,11 @@ async def log_in(
         account = await books.accounts.lock(found.account.id)
         current = await books.accounts.get_credential(found.account.id)
         # What was true when the password was checked may not be so any more.
-        if account is None or not account.is_live or current.password_hash != hashed:
+        if account is None or not account.is_live or current.changed_at != found.changed_at:
             raise UnauthenticatedError("login_failed")
         await books.tries.forget(list(keys))
         if rehashed:
-            await books.accounts.set_password(account.id, rehashed, at=now)
+            await books.accounts.replace_hash(account.id, rehashed)
         return account, await begin_session(books, account, login.session_id, now=now)
 
 

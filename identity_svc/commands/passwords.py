@@ -38,7 +38,7 @@ async def change_password(
     hashed = await passwords.hash(new)
     async with open_books() as books:
         await books.accounts.lock(actor.id)
-        if (await books.accounts.get_credential(actor.id)).password_hash != known.password_hash:
+        if (await books.accounts.get_credential(actor.id)).changed_at != known.changed_at:
             raise ForbiddenError("password_wrong")
         await books.tries.forget(list(keys))
         await books.accounts.set_password(actor.id, hashed, at=now)

@@ -17,10 +17,12 @@ from infra.postgres import Connection, Row
 LOCK = "SELECT 1 FROM app_user WHERE id = $1 FOR UPDATE"
 FIND = "SELECT * FROM account WHERE id = $1"
 FIND_CREDENTIAL = """
-SELECT a.*, c.password_hash FROM account a JOIN credential c ON c.user_id = a.id
+SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id
 WHERE lower(a.email) = lower($1) AND a.retired_at IS NULL
 """
-GET_CREDENTIAL = "SELECT a.*, c.password_hash FROM account a JOIN credential c ON c.user_id = a.id WHERE a.id = $1"
+GET_CREDENTIAL = (
+    "SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id WHERE a.id = $1"
+)
 ADD = """
 INSERT INTO app_user (id, user_type, school_id, email, firstname, lastname, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING RETURNING version
@@ -39,6 +41,7 @@ KEEP_CREDENTIAL = """
 INSERT INTO credential (user_id, password_hash, changed_at) VALUES ($1, $2, $3)
 ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at
 """
+REPLACE_HASH = "UPDATE credential SET password_hash = $2 WHERE user_id = $1"
 LOCK_OTHER_LEADERS = """
 SELECT u.id FROM app_user u JOIN administrator a ON a.user_id = u.id
 WHERE u.school_id = $1 AND u.id <> $2 AND u.disabled_at IS NULL AND u.retired_at IS NULL
@@ -70,11 +73,11 @@ class PostgresAccountBook:
 
     async def find_credential(self, email: str) -> Credential | None:
         row = await self._connection.fetchrow(FIND_CREDENTIAL, email)
-        return None if row is None else Credential(account=account_of(row), password_hash=row["password_hash"])
+        return None if row is None else credential_of(row)
 
     async def get_credential(self, user_id: UserId) -> Credential:
         row = one(await self._connection.fetchrow(GET_CREDENTIAL, user_id))
-        return Credential(account=account_of(row), password_hash=row["password_hash"])
+        return credential_of(row)
 
     async def add(self, account: Account) -> bool:
         try:
@@ -140,11 +143,19 @@ class PostgresAccountBook:
     async def set_password(self, user_id: UserId, password_hash: str | None, *, at: datetime) -> None:
         await self._connection.execute(KEEP_CREDENTIAL, user_id, password_hash, at)
 
+    async def replace_hash(self, user_id: UserId, password_hash: str) -> None:
+        await self._connection.execute(REPLACE_HASH, user_id, password_hash)
+
     async def has_other_leader(self, account: Account) -> bool:
         return bool(await self._connection.fetch(LOCK_OTHER_LEADERS, account.school_id, account.id))
 
     async def dev_exists(self) -> bool:
         return await self._connection.fetchval(FIND_DEV) is not None
+
+
+def credential_of(row: Row) -> Credential:
+    """Read a row of the view `account` with its credential."""
+    return Credential(account=account_of(row), password_hash=row["password_hash"], changed_at=row["changed_at"])
 
 
 def one(row: Row | None) -> Row:

@@ -89,6 +89,9 @@ class InMemoryAccounts:
         return next((one for one in found if one.account.retired_at is None), None)
 
     async def set_password(self, user_id: UserId, password_hash: str | None, *, at: datetime) -> None:
+        self.kept[user_id] = replace(self.kept[user_id], password_hash=password_hash, changed_at=at)
+
+    async def replace_hash(self, user_id: UserId, password_hash: str) -> None:
         self.kept[user_id] = replace(self.kept[user_id], password_hash=password_hash)
 
 

@@ -36,7 +36,7 @@ class FakeShelf:
         self.open = self._books.open
 
     async def add(self, account, hashed="hash"):
-        self._books.accounts.kept[account.id] = Credential(account=account, password_hash=hashed)
+        self._books.accounts.kept[account.id] = Credential(account=account, password_hash=hashed, changed_at=NINE)
 
     async def ended(self):
         return self._books.sessions.ended

@@ -106,6 +106,21 @@ async def test_an_account_is_found_by_its_address_in_any_letter_case_until_it_is
         assert await books.accounts.lock(uuid4()) is None
 
 
+async def test_another_hash_of_the_same_password_is_no_new_password(shelf):
+    account = an_account()
+    await shelf.add(account, "old")
+    later = NINE + timedelta(minutes=1)
+
+    async with shelf.open() as books:
+        await books.accounts.replace_hash(account.id, "new")
+        same = await books.accounts.get_credential(account.id)
+        await books.accounts.set_password(account.id, "other", at=later)
+        other = await books.accounts.get_credential(account.id)
+
+    assert (same.password_hash, same.changed_at) == ("new", NINE)
+    assert (other.password_hash, other.changed_at) == ("other", later)
+
+
 async def test_a_new_password_replaces_the_old_one(shelf):
     account = an_account()
     await shelf.add(account, "old")

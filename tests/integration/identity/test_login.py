@@ -159,6 +159,14 @@ async def test_a_hash_of_yesterdays_cost_is_made_anew(world):
     await world.log_in(person)
 
 
+async def test_two_logins_at_once_do_not_mind_that_one_makes_the_hash_anew(world):
+    person = await world.add("teacher", argon2_memory_kib=16)
+
+    answers = await asyncio.gather(*(world.log_in(person) for _ in range(4)))
+
+    assert len({answer["refresh_token"] for answer in answers}) == 4
+
+
 async def test_the_keys_may_be_kept_for_five_minutes_and_hold_no_secret(world):
     for path in ("/.well-known/jwks.json", "/auth/jwks.json"):
         async with world.client.get(path) as answer:

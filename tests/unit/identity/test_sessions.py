@@ -91,7 +91,7 @@ def test_a_token_says_session_and_counter_to_whoever_has_the_key():
 
 async def a_school(books):
     account = an_account()
-    books.accounts.kept[account.id] = Credential(account=account, password_hash="plain1:secret")
+    books.accounts.kept[account.id] = Credential(account=account, password_hash="plain1:secret", changed_at=NINE)
     return account
 
 
@@ -120,7 +120,9 @@ async def test_a_refresh_of_a_session_that_is_gone_or_shut_fails():
     books = InMemoryBooks()
     account = await a_school(books)
     _, session = await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
-    books.accounts.kept[account.id] = Credential(account=an_account(disabled_at=NINE), password_hash=None)
+    books.accounts.kept[account.id] = Credential(
+        account=an_account(disabled_at=NINE), password_hash=None, changed_at=NINE
+    )
 
     for token in (TOKENS.write(session), TOKENS.write(a_session())):
         with pytest.raises(UnauthenticatedError, match="refresh_failed"):
@@ -133,7 +135,7 @@ async def test_a_password_changed_while_it_was_checked_lets_nobody_in():
 
     class Slow(PlainPasswords):
         async def matches(self, password, hashed):
-            await books.accounts.set_password(account.id, "plain1:other", at=NINE)
+            await books.accounts.set_password(account.id, "plain1:other", at=NINE + MS)
             return await super().matches(password, hashed)
 
     with pytest.raises(UnauthenticatedError, match="login_failed"):
@@ -144,7 +146,7 @@ async def test_a_password_changed_while_it_was_checked_lets_nobody_in():
 async def test_an_old_hash_is_replaced_and_the_tries_are_forgotten():
     books = InMemoryBooks()
     account = await a_school(books)
-    books.accounts.kept[account.id] = Credential(account=account, password_hash="plain0:secret")
+    books.accounts.kept[account.id] = Credential(account=account, password_hash="plain0:secret", changed_at=NINE)
 
     await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
 
