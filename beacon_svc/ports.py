@@ -15,6 +15,7 @@ from contracts.events.beacon import BeaconState
 from contracts.events.envelope import Cause
 from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, StudentId
 
+PlaceKind = Literal["school", "classroom"]
 ProofState = Literal["accepted", "held", "rejected"]
 
 
@@ -57,6 +58,17 @@ class BeaconRegistry(Protocol):
 
 # Opens the registry in a transaction: leaving commits, an exception rolls everything back.
 OpenRegistry = Callable[[], AbstractAsyncContextManager[BeaconRegistry]]
+
+
+class Places(Protocol):
+    """Which schools and rooms there are (the copy of academics)."""
+
+    async def has(self, kind: PlaceKind, id: UUID, *, school_id: SchoolId) -> bool:
+        """Return whether that school has such a place, not retired. What was made a moment ago is waited for.
+
+        Raises: UnavailableError("academics_down") while nobody can tell.
+        """
+        ...
 
 
 class BeaconLogins(Protocol):

@@ -1,5 +1,7 @@
 """The one place where beacon_svc chooses its real parts."""
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,11 +11,13 @@ from secrets import SystemRandom
 from typing import TypeVar
 
 import asyncpg
+import grpc.aio
 
 from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
 from beacon_svc.commands.codes import CodeRules
 from beacon_svc.commands.hand_over import Pauses
 from beacon_svc.commands.logins import LoginRules
+from beacon_svc.consumers import AcademicsDoor
 from beacon_svc.grpc_api import BeaconQueries
 from beacon_svc.http_api.beacons import BeaconsApi
 from beacon_svc.http_api.codes import CodeApi, CodeParts
@@ -23,6 +27,7 @@ from beacon_svc.http_api.proofs import ProofApi, ProofParts
 from beacon_svc.jobs import HandOver, Sweep
 from beacon_svc.ports import OpenProofBook
 from beacon_svc.settings import Settings
+from beacon_svc.store.academics import ACADEMICS, CONSUMER, CopiedPlaces, PostgresAcademicsCopy
 from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry, PostgresBeaconReports
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
@@ -49,6 +54,8 @@ from infra.postgres import (
 from infra.process import Parts, identity_of
 from infra.secret_box import SecretBox
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.consumer import OrderedConsumer
+from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
@@ -94,7 +101,8 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         redis = await stack.enter_async_context(writer_client(settings.redis_url.get_secret_value()))
         attendance = connect(settings.attendance_grpc, callee="attendance", identity=identity)
         identities = connect(settings.identity_grpc, callee="identity", identity=identity)
-        for channel in (attendance, identities):
+        academics = connect(settings.academics_grpc, callee="academics", identity=identity)
+        for channel in (attendance, identities, academics):
             await stack.enter_async_context(channel)
         ring = KeyRing(pool, box)
         shelf = Shelf(
@@ -122,9 +130,29 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 people=TokenVerifier(USER_TOKEN, RemoteKeys(settings.identity_jwks_url), now=now),
                 beacons=TokenVerifier(BEACON_TOKEN, ring, now=now),
             ),
-            loops={"relay": [relay.run], "jobs": [hand_over.run, sweep.run]},
+            loops={
+                "relay": [relay.run],
+                "consumers": [build_consumer(settings, background, academics).run],
+                "jobs": [hand_over.run, sweep.run],
+            },
             ready={"database": partial(is_migrated, pool, settings), "token_keys": ring.ready},
         )
+
+
+def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) -> OrderedConsumer:
+    """Return what keeps the copy of academics."""
+    copy = PostgresAcademicsCopy()
+    return OrderedConsumer(
+        name=CONSUMER,
+        source=ACADEMICS,
+        owner=settings.replica_name or f"{socket.gethostname()}:{os.getpid()}",
+        shards=range(settings.shard_count),
+        pool=pool,
+        redis_url=settings.redis_url.get_secret_value(),
+        log=GrpcEventLog(academics),
+        handlers=AcademicsDoor(copy).handlers(),
+        reset=copy.forget_shard,
+    )
 
 
 def build_registers(shelf: Shelf) -> list[Register]:
@@ -143,6 +171,7 @@ def build_routes(shelf: Shelf) -> list[AnyRoute]:
     beacons = BeaconsApi(
         open_registry=partial(open_store, shelf.pool, registry),
         open_reading=partial(connection, shelf.pool),
+        places=CopiedPlaces(shelf.pool, shard_count=shelf.settings.shard_count),
         now=shelf.now,
     )
     proofs = ProofApi(

@@ -29,10 +29,10 @@ from beacon_svc.http_api.beacon_bodies import (
     from_base32,
     to_base32,
 )
-from beacon_svc.ports import OpenRegistry
+from beacon_svc.ports import OpenRegistry, PlaceKind, Places
 from beacon_svc.queries.beacons import BeaconFilter, get_beacon, list_beacons
 from contracts.ids import BeaconId, ClassroomId, SchoolId
-from contracts.problems import InvalidInputError
+from contracts.problems import InvalidInputError, NotFoundError
 from infra.canon import kid_of, load_public_key, to_spki
 from infra.clock import Clock
 from infra.http_bodies import NoBody, NoQuery, Page, page_after, page_of
@@ -50,8 +50,8 @@ OpenReading = Callable[[], AbstractAsyncContextManager[Connection]]
 class BeaconsApi:
     """Routes under `/dev/beacons`: developers make and change beacons; admins see, place and retire their school's."""
 
-    def __init__(self, *, open_registry: OpenRegistry, open_reading: OpenReading, now: Clock) -> None:
-        self._open_registry, self._open_reading, self._now = open_registry, open_reading, now
+    def __init__(self, *, open_registry: OpenRegistry, open_reading: OpenReading, places: Places, now: Clock) -> None:
+        self._open_registry, self._open_reading, self._places, self._now = open_registry, open_reading, places, now
 
     def routes(self) -> list[AnyRoute]:
         """Every route of this door, in one place."""
@@ -108,6 +108,7 @@ class BeaconsApi:
 
     async def post_beacon(self, call: Call[BeaconBody, NoQuery]) -> Reply:
         body, now = call.body, self._now()
+        await self._require("school", body.school_id, school_id=SchoolId(body.school_id))
         given = from_base32(body.totp_key) if body.totp_key else None
         beacon = Beacon(
             id=BeaconId(call.fresh_id()),
@@ -157,7 +158,11 @@ class BeaconsApi:
         return Reply(status=204)
 
     async def put_classroom(self, call: Call[RoomBody, NoQuery]) -> Reply:
-        return shown(await self._assign(call, ClassroomId(call.body.classroom_id)))
+        async with self._open_reading() as connection:
+            beacon = await get_beacon(connection, _id_in(call.ids), within=scope_of(call.caller))
+        room = ClassroomId(call.body.classroom_id)
+        await self._require("classroom", room, school_id=beacon.school_id)
+        return shown(await self._assign(call, room))
 
     async def delete_classroom(self, call: Call[NoBody, NoQuery]) -> Reply:
         await self._assign(call, None)
@@ -171,6 +176,11 @@ class BeaconsApi:
             return await assign_room(
                 _id_in(call.ids), classroom_id, within=scope_of(call.caller), registry=registry, cause=cause
             )
+
+    async def _require(self, kind: PlaceKind, id: UUID, *, school_id: SchoolId) -> None:
+        # Another school's room is, to this one, no room.
+        if not await self._places.has(kind, id, school_id=school_id):
+            raise NotFoundError("not_found")
 
     async def post_key(self, call: Call[KeyBody, NoQuery]) -> Reply:
         now = self._now()

@@ -18,8 +18,9 @@ UNKNOWN_KEY_REFRESH_S = 30
 
 
 class KeyRing:
-    """Signs beacons' tokens and verifies them (tokens.KeySource). Loads its keys at first use, so starting needs no
-    database, and reads them anew each minute, because another process may have made one.
+    """Signs beacons' tokens, and verifies them (tokens.KeySource).
+
+    Loads its keys at first use, so that a start needs no database, and anew each minute: another process may make one.
     """
 
     def __init__(self, pool: Pool, box: SecretBox) -> None:

@@ -9,6 +9,7 @@ MODULES = (
     "beacon_svc.jobs",
     "beacon_svc.queries.beacons",
     "beacon_svc.queries.nfc",
+    "beacon_svc.store.academics",
     "beacon_svc.store.beacons",
     "beacon_svc.store.codes",
     "beacon_svc.store.proofs",

@@ -28,6 +28,13 @@ from tests.fakes.beacon import AttendancePeer, IdentityPeer, serving
 ORIGIN = "https://api.school.example"
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 SHARDS = 4
+KNOW = "INSERT INTO academics_copy VALUES ($1, $2, $3, false, 1, 0) ON CONFLICT DO NOTHING"
+# The copy of academics holds everything there will ever be.
+COPY_IS_COMPLETE = """
+INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state)
+SELECT 'beacon.copy', 'academics', shard, gen_random_uuid(), sha256(''), '2100-01-01', 'running'
+FROM generate_series(0, 3) AS shard
+"""
 
 
 class Now:
@@ -76,8 +83,13 @@ class Service:
     def student(self, student_id, school_id=None):
         return self.nobody.as_(self.people.token("student", school_id or self.school_id, student_id))
 
+    async def knows(self, kind, id, school_id=None):
+        """Let the copy of academics hold a school or a room."""
+        await self.pool.execute(KNOW, id, kind, school_id or self.school_id)
+
     async def a_beacon(self, *, room=None, **changes):
         """Provision a beacon and put it into a room; return the simulated device."""
+        await self.knows("school", self.school_id)
         key = new_key()
         body = {
             "school_id": str(self.school_id),
@@ -86,6 +98,7 @@ class Service:
         } | changes
         made = (await self.dev.post("/dev/beacons", body)).expect(201)
         if room is not None:
+            await self.knows("classroom", room)
             (await self.dev.put(f"/dev/beacons/{made['id']}/classroom", {"classroom_id": str(room)})).expect(200)
         secret = made["totp_key"]
         totp_key = base64.b32decode(secret + "=" * (-len(secret) % 8))
@@ -151,7 +164,16 @@ async def peers(certificates):
 
 
 @pytest.fixture
-def settings(database, valkey, certificates, peers, tmp_path):
+async def academics_address(database):
+    """Nobody is there, and nothing is missing."""
+    connection = await asyncpg.connect(database.admin_url)
+    await connection.execute(COPY_IS_COMPLETE)
+    await connection.close()
+    return "127.0.0.1:9"
+
+
+@pytest.fixture
+def settings(database, valkey, certificates, peers, academics_address, tmp_path):
     key_file = tmp_path / "key"
     write_private(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
     return Settings(
@@ -166,6 +188,7 @@ def settings(database, valkey, certificates, peers, tmp_path):
         public_origin=ORIGIN,
         attendance_grpc=peers[0].address,
         identity_grpc=peers[1].address,
+        academics_grpc=academics_address,
         hand_over_first_pause_s=0.01,
         hand_over_longest_pause_s=0.05,
         shard_count=SHARDS,

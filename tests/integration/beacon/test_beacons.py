@@ -4,6 +4,7 @@ import base64
 import json
 from uuid import uuid4
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.demo.devices import new_key, public_pem
@@ -16,6 +17,11 @@ def a_body(service, **changes):
         "public_key": public_pem(new_key()),
         "totp_required": False,
     } | changes
+
+
+@pytest.fixture(autouse=True)
+async def _school(service):
+    await service.knows("school", service.school_id)
 
 
 async def made(service, **changes):
@@ -89,6 +95,7 @@ async def test_serials_and_keys_belong_to_one_beacon(service):
 
 async def test_who_may_do_what(service):
     beacon, room = await service.a_beacon(), str(uuid4())
+    await service.knows("classroom", room)
     one = f"/dev/beacons/{beacon.id}"
     calls = {
         "list": ("GET", "/dev/beacons", None),
@@ -168,9 +175,11 @@ async def test_a_change_needs_the_version_that_was_seen(service):
 async def test_every_change_is_announced_with_the_next_version(service):
     beacon, room = await service.a_beacon(), str(uuid4())
     one = f"/dev/beacons/{beacon.id}"
-    await service.dev.put(f"{one}/classroom", {"classroom_id": room})
-    await service.dev.put(f"{one}/classroom", {"classroom_id": room})
-    await service.dev.put(f"{one}/classroom", {"classroom_id": str(uuid4())})
+    other_room = str(uuid4())
+    for place in (room, other_room):
+        await service.knows("classroom", place)
+    for place in (room, room, other_room):
+        await service.dev.put(f"{one}/classroom", {"classroom_id": place})
     await service.dev.call("DELETE", f"{one}/classroom")
     await service.dev.patch(one, {"nfc_profile": "totp-v1"}, version=4)
     new = new_key()
@@ -203,3 +212,39 @@ async def test_a_beacon_has_two_active_keys_at_most(service):
 
     assert (third.status, third.word) == (409, "too_many_keys")
     assert later.status == 201
+
+
+async def test_a_beacon_stands_in_rooms_of_its_own_school_only(service):
+    beacon, own, foreign, retired = await service.a_beacon(), uuid4(), uuid4(), uuid4()
+    await service.knows("classroom", own)
+    await service.knows("classroom", foreign, uuid4())
+    await service.knows("classroom", retired)
+    await service.pool.execute("UPDATE academics_copy SET retired = true WHERE id = $1", retired)
+    path = f"/dev/beacons/{beacon.id}/classroom"
+
+    rooms = {"own": own, "foreign": foreign, "retired": retired, "unknown": uuid4(), "school": service.school_id}
+    answers = {name: await service.dev.put(path, {"classroom_id": str(room)}) for name, room in rooms.items()}
+
+    assert {name: answer.word for name, answer in answers.items()} == {
+        "own": "200",
+        "foreign": "not_found",
+        "retired": "not_found",
+        "unknown": "not_found",
+        "school": "not_found",
+    }
+
+
+async def test_a_beacon_belongs_to_a_school_that_is_there(service):
+    heard = await service.dev.post("/dev/beacons", a_body(service, school_id=str(uuid4())))
+
+    assert (heard.status, heard.word) == (404, "not_found")
+    assert await service.events() == []
+
+
+async def test_while_the_copy_may_be_behind_nobody_is_told_that_a_room_is_not_there(service):
+    beacon = await service.a_beacon()
+    await service.pool.execute("UPDATE streams_checkpoint SET as_of = clock_timestamp() - interval '1 min'")
+
+    heard = await service.dev.put(f"/dev/beacons/{beacon.id}/classroom", {"classroom_id": str(uuid4())})
+
+    assert (heard.status, heard.word) == (503, "academics_down")

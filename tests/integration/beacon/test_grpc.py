@@ -82,6 +82,7 @@ async def test_the_room_is_the_one_at_that_time(service, ask):
     at, code = service.now(), beacon.nfc_code()
     service.now.forward(seconds=1)
     body = {"classroom_id": str(second)}
+    await service.knows("classroom", second)
     (await service.dev.put(f"/dev/beacons/{beacon.id}/classroom", body)).expect(200)
 
     answers = [await ask("attendance", "VerifyNfcCode", verify(beacon, code, moment)) for moment in (at, service.now())]

@@ -227,6 +227,7 @@ async def test_a_queue_of_hours_is_judged_by_when_it_was_seen(service):
     beacon.read(await service.blink(service.a_phone()))
     service.now.forward(hours=5)
     body = {"classroom_id": str(second_room)}
+    await service.knows("classroom", second_room)
     (await service.dev.put(f"/dev/beacons/{beacon.id}/classroom", body)).expect(200)
     beacon.token = None
 
@@ -315,7 +316,9 @@ async def test_a_beacon_that_must_show_codes_is_believed_only_with_them(service)
 
 async def test_a_gateway_carries_batches_of_its_school_and_nobody_pushes_for_another(service):
     beacon, gateway = await service.a_beacon(room=uuid4()), await service.a_beacon()
-    stranger = await service.a_beacon(school_id=str(uuid4()))
+    other_school = uuid4()
+    await service.knows("school", other_school, other_school)
+    stranger = await service.a_beacon(school_id=str(other_school))
     proof = beacon.read(await service.blink(service.a_phone()))
     for device in (gateway, stranger):
         await device.log_in(service.nobody)
