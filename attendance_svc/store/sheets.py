@@ -37,17 +37,19 @@ INSERT INTO sheet (course_id, school_id, shard, look_at) VALUES ($1, $2, $3, coa
 ON CONFLICT (course_id) DO UPDATE SET look_at = excluded.look_at, next_at = '-infinity'
 """
 UNSETTLE = "DELETE FROM course_settled WHERE course_id = $1"
-# $2: how far the copy must be beyond the moment that is looked at. Until next_at nobody else takes the sheet, and one
-# that cannot be looked at does not hold up the others.
+# $2: how far the copy must be beyond the moment that is looked at. Until next_at nobody else takes the sheet. One whose
+# course or groups are not copied soundly waits a minute, and does not hold up the others.
 CLAIM = """
 WITH ready AS (
     SELECT shard, as_of - $2::interval AS sure_until FROM streams_checkpoint
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND state = 'running'
+), parked AS (
+    SELECT agg_id, shard FROM streams_parked
+    WHERE consumer = 'attendance.copy' AND source = 'academics' AND dropped_at IS NULL
 ), candidate AS (
     SELECT s.course_id FROM ready r CROSS JOIN LATERAL (
         SELECT course_id FROM sheet
         WHERE shard = r.shard AND look_at <= r.sure_until AND look_at < 'infinity' AND next_at <= $1
-          AND EXISTS (SELECT FROM copy_course c WHERE c.course_id = sheet.course_id AND c.recorded_to = 'infinity')
         ORDER BY look_at LIMIT $3
     ) AS s
     UNION
@@ -55,14 +57,18 @@ WITH ready AS (
      WHERE s.next_at <= $1 GROUP BY m.course_id ORDER BY min(m.id) LIMIT $3)
 ), due AS (
     SELECT s.course_id,
+           c.course_id IS NOT NULL AND NOT EXISTS (
+               SELECT FROM parked q
+               WHERE q.agg_id = ANY (c.group_ids || c.course_id) OR (q.agg_id IS NULL AND q.shard = s.shard)
+           ) AS is_sound,
            CASE WHEN c.end_at <= r.sure_until AND (s.settled_end_at IS NULL OR s.settled_end_at < c.end_at)
                 THEN c.end_at END AS settles_end_at
     FROM candidate JOIN sheet s USING (course_id) JOIN ready r ON r.shard = s.shard
-    JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
+    LEFT JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
     ORDER BY s.course_id FOR UPDATE OF s SKIP LOCKED
 )
-UPDATE sheet SET next_at = $1 + $4::interval
-FROM due WHERE sheet.course_id = due.course_id RETURNING sheet.course_id, settles_end_at
+UPDATE sheet SET next_at = $1 + CASE WHEN due.is_sound THEN $4::interval ELSE $5::interval END
+FROM due WHERE sheet.course_id = due.course_id RETURNING sheet.course_id, settles_end_at, is_sound
 """
 FIND_COURSE = """
 SELECT course_id, school_id, end_at, signature_closed, cancelled FROM copy_course
@@ -83,6 +89,7 @@ FORGET_CHANGES = "DELETE FROM sheet_change WHERE course_id = $1"
 
 CLAIM_LIMIT = 20
 LEASE = timedelta(seconds=10)
+UNSOUND_PAUSE = timedelta(minutes=1)
 # However many sign at once, a sheet is revised once a second at most.
 PAUSE = timedelta(seconds=1)
 # The two clocks may be 250 ms apart, and a write of academics takes up to a second from its time to its commit.
@@ -116,8 +123,12 @@ class PostgresSheets:
     outbox: Outbox
 
     async def claim(self, connection: Connection, now: datetime) -> list[DueSheet]:
-        rows = await connection.fetch(CLAIM, now, CERTAINTY, CLAIM_LIMIT, LEASE)
-        return [DueSheet(course_id=row["course_id"], settles_end_at=row["settles_end_at"]) for row in rows]
+        rows = await connection.fetch(CLAIM, now, CERTAINTY, CLAIM_LIMIT, LEASE, UNSOUND_PAUSE)
+        return [
+            DueSheet(course_id=row["course_id"], settles_end_at=row["settles_end_at"])
+            for row in rows
+            if row["is_sound"]
+        ]
 
     async def publish(self, connection: Connection, due: DueSheet, now: datetime) -> None:
         await connection.execute(LOCK_COURSE, lock_number(due.course_id))

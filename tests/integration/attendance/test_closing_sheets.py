@@ -10,6 +10,7 @@ import pytest
 
 from attendance_svc.domain.closing import DueSheet
 from attendance_svc.jobs import SheetJob
+from attendance_svc.store import sheets as sheets_module
 from attendance_svc.store.sheet_marks import mark_changes
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import SHARE_COURSE, lock_number
@@ -27,6 +28,10 @@ SIGN = """
 INSERT INTO signature (id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at,
                        rule_version, version, announced)
 VALUES (gen_random_uuid(), gen_random_uuid(), $1, $2, $3, $4, 'on_time', 'BEACON', now(), now(), 1, 1, 1)
+"""
+PARK = """
+INSERT INTO streams_parked (consumer, source, shard, pos, ms, agg_id, reason)
+VALUES ('attendance.copy', 'academics', $1, 1, 1, $2, 'poison')
 """
 CHECKPOINT = """
 INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, state)
@@ -173,6 +178,34 @@ async def test_a_sheet_waits_while_the_copy_does_not_run(pool, feed, look, said,
 
     assert await look(CLOSING + SURE) == 0
     assert await said() == []
+
+
+@pytest.mark.parametrize("parked", ["course", "group", "unreadable", "somebody else's"])
+async def test_a_sheet_waits_while_what_it_counts_is_not_copied_soundly(pool, feed, look, said, parked):
+    group = await feed.group(uuid4())
+    course = await feed.course(group_ids=[group], **CLOSED, at=CLOSING)
+    aggregate = {"course": course, "group": group, "unreadable": None}.get(parked, uuid4())
+    await pool.execute(PARK, feed.said[0].shard, aggregate)
+    closed = [("closed", 1)]
+    at_once, later = (closed, []) if parked == "somebody else's" else ([], closed)
+
+    await look(CLOSING + SURE)
+    assert news(await said()) == at_once
+
+    await pool.execute("DELETE FROM streams_parked")
+    await look(CLOSING + SURE + MINUTE)
+    assert news(await said()) == later
+
+
+async def test_sheets_that_wait_do_not_hold_up_others(pool, feed, look, said, monkeypatch):
+    monkeypatch.setattr(sheets_module, "CLAIM_LIMIT", 1)
+    waiting, course = await feed.course(**CLOSED, at=CLOSING), await feed.course(**CLOSED, at=CLOSING + SECOND)
+    await pool.execute(PARK, feed.said[0].shard, waiting)
+
+    for after in (0 * SECOND, SECOND):
+        await look(CLOSING + MINUTE + after)
+
+    assert [event["subject"] for event in await said()] == [f"sheet/{course}"]
 
 
 async def test_a_published_sheet_is_revised_once_for_all_that_changed(pool, feed, look, said, class_of_four):
