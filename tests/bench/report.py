@@ -101,9 +101,7 @@ def programs(rows: Sequence[Row]) -> Table:
     for name in names:
         made.add_column(name, justify="right")
     for row in rows:
-        made.add_row(
-            row.name, *("–" if isnan(row.cpu_us.median) else f"{row.cpu_by_program[name]:,.0f}" for name in names)
-        )
+        made.add_row(row.name, *(shown(row.cpu_by_program[name]) for name in names))
     return made
 
 
