@@ -110,8 +110,14 @@ class SignatureBook(Protocol):
         """Return a signature of any school."""
         ...
 
-    async def list_awaiting_teacher(self, course_id: CourseId) -> list[tuple[Signature, Evidence]]:
-        """Return the attempts that wait for the course's teacher, in order of `t`, and what they were judged by."""
+    async def get_situations(
+        self, course_id: CourseId, kind: Kind, subject_ids: Sequence[UUID]
+    ) -> dict[UUID, Situation]:
+        """Return what is there of each of these subjects in this course."""
+        ...
+
+    async def list_awaiting_teacher(self, course_id: CourseId, *, limit: int) -> list[tuple[Signature, Evidence]]:
+        """Return attempts that wait for the course's teacher, in order of `t`, and what they were judged by."""
         ...
 
     async def settle(self, course_id: CourseId, *, at: datetime) -> None:

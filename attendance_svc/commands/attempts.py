@@ -1,5 +1,6 @@
 """Judge attempts of students: when they come, and again when what was missing is known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +20,7 @@ from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError
 
 PAGE = 100
+NOBODY = UUID(int=0)
 # A rise of `wrong_classroom` in one room: check where its beacon hangs.
 JUDGED = Counter("attendance_attempts_total", "Attempts judged, by status and reason.", ("status", "reason"))
 
@@ -59,6 +61,8 @@ async def _find_repeat(attempt: Attempt, book: SignatureBook) -> Answer | None:
 
 def answer_of(own: Signature, counts: Signature) -> Answer:
     """Return what a repeat of the request that made `own` is told, when `counts` is at the end of its chain."""
+    if counts.voided_at is not None:
+        return Answer(signature=counts, reason="voided", is_new=own.id == counts.id)
     if own.id == counts.id:
         return Answer(signature=own, reason=own.reason, is_new=True)
     return Answer(signature=counts, reason="already_signed" if counts.stands else counts.reason, is_new=False)
@@ -176,44 +180,54 @@ def rejudged(before: Signature, asked: Asked, situation: Situation, cause: Cause
     return [replace(judged_step(before, judged, cause=cause, evidence=evidence), says="superseded")]
 
 
-async def settle_waiting(book: SignatureBook, course_id: CourseId, cause: Cause) -> int:
-    """Judge again whoever waits for the course's teacher, as of each one's own time; return how many steps that took.
-
-    The caller holds the course alone. What academics said is in the evidence: it was recorded at that time for ever.
-    """
-    steps: list[Step] = []
-    standing: dict[UUID, Signature] = {}
-    for before, evidence in await book.list_awaiting_teacher(course_id):
-        situation = await book.get_situation(course_id, "student", before.subject_id)
-        situation = replace(situation, standing=standing.get(before.subject_id, situation.standing))
-        assert before.attempt is not None  # noqa: S101 -- only attempts of students wait
-        asked = Asked(attempt=before.attempt, facts=Facts(plan=plan_from(evidence)))
-        judged = rejudged(before, asked, situation, cause)
-        if judged[-1].after.reason != before.reason:
-            steps += judged
-        if judged[-1].after.stands:
-            standing[before.subject_id] = judged[-1].after
-    if steps:
-        await book.keep(steps, news_of(steps, cause))
-    return len(steps)
-
-
 async def settle_course(course_id: CourseId, *, at: datetime, open_book: OpenBook, cause: Cause) -> int:
     """Settle a course that is over: whoever still waits for its teacher is refused; return how many steps that took.
 
     Safe to repeat.
     """
     async with open_book() as book:
-        await book.lock(course_id, UUID(int=0), alone=True)
+        await book.lock(course_id, NOBODY, alone=True)
         await book.settle(course_id, at=at)
-        return await settle_waiting(book, course_id, cause)
+    return await settle_waiting(course_id, open_book=open_book, cause=cause)
 
 
 async def settle_overdue(*, waiting_room: WaitingRoom, open_book: OpenBook, cause: Cause) -> int:
     """Repeat settling where somebody was left waiting for nothing; return how many steps that took."""
-    decided = 0
-    for course_id in await waiting_room.list_overdue(limit=PAGE):
+    courses = await waiting_room.list_overdue(limit=PAGE)
+    return sum([await settle_waiting(course_id, open_book=open_book, cause=cause) for course_id in courses])
+
+
+async def settle_waiting(course_id: CourseId, *, open_book: OpenBook, cause: Cause) -> int:
+    """Judge again whoever waits for the course's teacher, as of each one's own time; return how many steps that took.
+
+    A page at a time, so that nobody waits long for the course; who comes meanwhile does not have to wait any more.
+    """
+    taken = 0
+    while True:
         async with open_book() as book:
-            await book.lock(course_id, UUID(int=0), alone=True)
-            decided += await settle_waiting(book, course_id, cause)
-    return decided
+            await book.lock(course_id, NOBODY, alone=True)
+            waiting = await book.list_awaiting_teacher(course_id, limit=PAGE)
+            steps = await _settled(book, course_id, waiting, cause)
+            if steps:
+                await book.keep(steps, news_of(steps, cause))
+        taken += len(steps)
+        if len(waiting) < PAGE or not steps:
+            return taken
+
+
+async def _settled(
+    book: SignatureBook, course_id: CourseId, waiting: Sequence[tuple[Signature, Evidence]], cause: Cause
+) -> list[Step]:
+    """What academics said is in the evidence: it was recorded at that time for ever, so nobody is asked."""
+    situations = await book.get_situations(course_id, "student", [before.subject_id for before, _ in waiting])
+    steps: list[Step] = []
+    for before, evidence in waiting:
+        situation = situations[before.subject_id]
+        assert before.attempt is not None  # noqa: S101 -- only attempts of students wait
+        asked = Asked(attempt=before.attempt, facts=Facts(plan=plan_from(evidence)))
+        judged = rejudged(before, asked, situation, cause)
+        if judged[-1].after.reason != before.reason:
+            steps += judged
+        if judged[-1].after.stands:
+            situations[before.subject_id] = replace(situation, standing=judged[-1].after)
+    return steps

@@ -1,7 +1,7 @@
 """What people decide by hand: a teacher's own presence, marks, corrections, and taking a signature back."""
 
 import hashlib
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
@@ -14,7 +14,13 @@ from attendance_svc.domain.signatures import PRESENT, Answer, HumanType, Kind, S
 from attendance_svc.ports import CourseDirectory, OpenBook, SignatureBook
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, SignatureId, StudentId, TeacherId
-from contracts.problems import ConflictError, ForbiddenError, NotFoundError, PreconditionFailedError
+from contracts.problems import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnavailableError,
+)
 
 MarkStatus = Literal["ACCEPTED", "LATE", "REFUSED"]
 REASONS: dict[HumanType, str] = {"teacher": "marked_by_teacher", "admin": "marked_by_admin"}
@@ -103,7 +109,7 @@ async def sign_as_teacher(
         evidence = {"course_version": course.version}
         step = new_step(signature, cause=cause, evidence=evidence, opens_course=not situation.teacher_signed)
         await book.keep([step], news_of([step], cause))
-        await settle_waiting(book, course_id, cause)
+    await _settle(step.after, open_book, cause)
     return Answer(signature=step.after, reason=step.after.reason, is_new=True)
 
 
@@ -130,7 +136,9 @@ async def mark_by_hand(
         step = new_step(
             signature, cause=cause, evidence={"course_version": course.version}, note=mark.note, opens_course=opens
         )
-        await _keep([*_ended(situation, signature.id, cause), step], signature, book, cause)
+        steps = [*_ended(situation, signature.id, cause), step]
+        await book.keep(steps, news_of(steps, cause))
+    await _settle(step.after, open_book, cause)
     return Answer(signature=step.after, reason=step.after.reason, is_new=True)
 
 
@@ -157,7 +165,8 @@ async def change_status(
         ended = _make_room(before, status, situation, cause)
         after = replace(before, status=status, reason=REASONS[human.type], judged_by=human.type, judged_at=cause.at)
         step = judged_step(before, after, cause=cause, evidence={}, note=correction.note)
-        await _keep([*ended, step], after, book, cause)
+        await book.keep([*ended, step], news_of([*ended, step], cause))
+    await _settle(step.after, open_book, cause)
     return step.after
 
 
@@ -253,10 +262,11 @@ def _ended(situation: Situation, by: SignatureId, cause: Cause) -> list[Step]:
     ]
 
 
-async def _keep(steps: Sequence[Step], decided: Signature, book: SignatureBook, cause: Cause) -> None:
-    await book.keep(steps, news_of(steps, cause))
+async def _settle(decided: Signature, open_book: OpenBook, cause: Cause) -> None:
+    """Settle who waits for this teacher. What is kept already stays kept, and a sweep repeats what fails here."""
     if decided.kind == "teacher" and decided.stands and decided.course_id is not None:
-        await settle_waiting(book, decided.course_id, cause)
+        with suppress(UnavailableError):
+            await settle_waiting(decided.course_id, open_book=open_book, cause=cause)
 
 
 async def _find_repeat(signature: Signature, book: SignatureBook) -> Answer | None:

@@ -14,7 +14,7 @@ from attendance_svc.store.sheet_marks import mark_changes
 from contracts.events.envelope import Envelope
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError, PreconditionFailedError
-from infra.postgres import Connection, Pool, transaction
+from infra.postgres import Connection, Pool, Row, transaction
 from streams.outbox import Outbox
 
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
@@ -29,25 +29,25 @@ WITH RECURSIVE chain AS (
 )
 SELECT j.* FROM chain c JOIN judged_signature j ON j.id = c.id ORDER BY c.depth
 """
-# One row at least: what holds for the course, with every open signature of the subject, if any.
-GET_SITUATION = """
-SELECT f.*, j.*
-FROM (
-    SELECT
-        EXISTS (
-            SELECT FROM signature WHERE course_id = $1 AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
-            AND superseded_by IS NULL AND voided_at IS NULL
-        ) AS teacher_signed,
-        EXISTS (SELECT FROM course_settled WHERE course_id = $1) AS is_settled,
-        h.judged_by AS last_judge,
-        coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review
-    FROM (SELECT) AS one LEFT JOIN (
-        SELECT judged_by, status, voided_at FROM signature
-        WHERE course_id = $1 AND kind = $2 AND subject_id = $3 AND judged_at IS NOT NULL
-        ORDER BY judged_at DESC, id DESC LIMIT 1
-    ) AS h ON true
-) AS f
-LEFT JOIN judged_signature j ON j.course_id = $1 AND j.kind = $2 AND j.subject_id = $3
+# One row at least for each subject: what holds for the course, with every open signature of the subject, if any.
+GET_SITUATIONS = """
+SELECT
+    u.subject,
+    EXISTS (
+        SELECT FROM signature WHERE course_id = $1 AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
+        AND superseded_by IS NULL AND voided_at IS NULL
+    ) AS teacher_signed,
+    EXISTS (SELECT FROM course_settled WHERE course_id = $1) AS is_settled,
+    h.judged_by AS last_judge,
+    coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review,
+    j.*
+FROM unnest($3::uuid[]) AS u (subject)
+LEFT JOIN LATERAL (
+    SELECT judged_by, status, voided_at FROM signature
+    WHERE course_id = $1 AND kind = $2 AND subject_id = u.subject AND judged_at IS NOT NULL
+    ORDER BY judged_at DESC, id DESC LIMIT 1
+) AS h ON true
+LEFT JOIN judged_signature j ON j.course_id = $1 AND j.kind = $2 AND j.subject_id = u.subject
     AND j.superseded_by IS NULL AND j.voided_at IS NULL AND j.status <> 'REFUSED'
 ORDER BY j.t, j.id
 """
@@ -56,7 +56,7 @@ SELECT j.*, e.evidence
 FROM judged_signature j JOIN signature_transition e ON e.signature_id = j.id AND e.n = j.version
 WHERE j.course_id = $1 AND j.status = 'PENDING' AND j.reason = 'awaiting_teacher'
   AND j.superseded_by IS NULL AND j.voided_at IS NULL
-ORDER BY j.t, j.id
+ORDER BY j.t, j.id LIMIT $2
 """
 SETTLE = "INSERT INTO course_settled (course_id, settled_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 CHANGE = """
@@ -131,23 +131,22 @@ class PostgresSignatureBook:
         return (from_row(rows[0]), from_row(rows[-1])) if rows else None
 
     async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
-        rows = await self._connection.fetch(GET_SITUATION, course_id, kind, subject_id)
-        open_ones = [from_row(row) for row in rows if row["id"] is not None]
-        return Situation(
-            teacher_signed=rows[0]["teacher_signed"],
-            is_settled=rows[0]["is_settled"],
-            is_under_review=rows[0]["is_under_review"],
-            last_judge=rows[0]["last_judge"],
-            standing=next((each for each in open_ones if each.stands), None),
-            undecided=tuple(each for each in open_ones if each.status == "PENDING"),
-        )
+        return to_situation(await self._connection.fetch(GET_SITUATIONS, course_id, kind, [subject_id]))
+
+    async def get_situations(
+        self, course_id: CourseId, kind: Kind, subject_ids: Sequence[UUID]
+    ) -> dict[UUID, Situation]:
+        by_subject: dict[UUID, list[Row]] = {subject_id: [] for subject_id in subject_ids}
+        for row in await self._connection.fetch(GET_SITUATIONS, course_id, kind, list(by_subject)):
+            by_subject[row["subject"]].append(row)
+        return {subject_id: to_situation(rows) for subject_id, rows in by_subject.items()}
 
     async def find(self, signature_id: SignatureId) -> Signature | None:
         row = await self._connection.fetchrow(FIND, signature_id)
         return None if row is None else from_row(row)
 
-    async def list_awaiting_teacher(self, course_id: CourseId) -> list[tuple[Signature, Evidence]]:
-        rows = await self._connection.fetch(LIST_AWAITING_TEACHER, course_id)
+    async def list_awaiting_teacher(self, course_id: CourseId, *, limit: int) -> list[tuple[Signature, Evidence]]:
+        rows = await self._connection.fetch(LIST_AWAITING_TEACHER, course_id, limit)
         return [(from_row(row), evidence_from(row["evidence"])) for row in rows]
 
     async def settle(self, course_id: CourseId, *, at: datetime) -> None:
@@ -175,6 +174,19 @@ class PostgresSignatureBook:
         done = await self._connection.execute(CHANGE, to_json([to_row(each) for each in signatures]))
         if int(done.removeprefix("UPDATE ")) != len(signatures):
             raise PreconditionFailedError("version_stale")
+
+
+def to_situation(rows: Sequence[Row]) -> Situation:
+    """Columns as in GET_SITUATIONS, of one subject."""
+    open_ones = [from_row(row) for row in rows if row["id"] is not None]
+    return Situation(
+        teacher_signed=rows[0]["teacher_signed"],
+        is_settled=rows[0]["is_settled"],
+        is_under_review=rows[0]["is_under_review"],
+        last_judge=rows[0]["last_judge"],
+        standing=next((each for each in open_ones if each.stands), None),
+        undecided=tuple(each for each in open_ones if each.status == "PENDING"),
+    )
 
 
 def lock_number(course_id: CourseId | None, subject_id: UUID | None = None) -> int:
