@@ -303,6 +303,16 @@ async def test_another_schools_course_is_as_absent_as_none(school):
     assert len(await school.events(course["id"])) == 1
 
 
+async def test_a_developer_who_names_a_school_that_is_not_there_finds_nothing(school):
+    path = f"/courses/{(await school.a_course())['id']}"
+
+    named = await school.call(school.dev, "DELETE", f"{path}?school_id={uuid4()}")
+    blind = await school.call(school.dev, "DELETE", path)
+
+    assert (named.status, named.code) == (404, "not_found")
+    assert (blind.status, blind.code) == (422, "school_id_required")
+
+
 async def test_nobody_plans_courses_but_admins(school):
     student, teacher = school.person("student"), school.person("teacher")
     course = await school.a_course(teacher_ids=[str(teacher.id)])

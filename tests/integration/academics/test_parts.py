@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from academics_svc.commands.news import news_of_course
+from academics_svc.commands.parts import change_members
 from academics_svc.domain import linked
 from contracts.events.academics import CourseUpdated
 from tests.waiting import until
@@ -18,16 +19,19 @@ async def test_a_part_is_made_shown_renamed_listed_and_retired(school, kind):
     made = await school.call(school.admin, "POST", f"/{kind}s", {"name": "B12"})
     path = made.headers["Location"]
     renamed = await school.call(school.admin, "PATCH", path, {"name": "C3"}, if_match='"1"')
+    same = await school.call(school.admin, "PATCH", path, {"name": "C3"}, if_match='"2"')
     listed = await school.call(school.admin, "GET", f"/{kind}s")
     retired = [await school.call(school.admin, "DELETE", path) for _ in range(2)]
 
     assert (made.status, made.body["school_id"], made.headers["ETag"]) == (201, str(school.school), '"1"')
     assert (renamed.status, renamed.body["name"], renamed.body["version"]) == (200, "C3", 2)
+    assert same.body == renamed.body
     assert listed.body == {"items": [renamed.body], "next_cursor": None}
     assert [answer.status for answer in retired] == [204, 204]
     assert retired[0].headers["x-consistency-token"].endswith(f"/{kind}:{made.body['id']}@3")
     assert (await school.call(school.admin, "GET", path)).status == 404
-    assert (await school.call(school.admin, "PATCH", path, {}, if_match='"3"')).status == 404
+    for body in ({}, {"name": "D4"}):
+        assert (await school.call(school.admin, "PATCH", path, body, if_match='"3"')).status == 404
     assert (await school.call(school.admin, "GET", f"/{kind}s")).body["items"] == []
     events = await school.events(made.body["id"])
     assert [(event["type"].split(".")[2], event["aggver"], event["data"]["retired"]) for event in events] == [
@@ -188,6 +192,19 @@ async def test_two_batches_at_once_both_count(school):
     members = await school.call(school.admin, "GET", f"/groups/{group['id']}/members?limit=4")
     assert len(members.body["items"]) == 4
     assert members.body["next_cursor"]
+
+
+async def test_a_student_who_joins_twice_at_once_joins_once(school):
+    student, group = school.person("student"), await school.a_group()
+    group_id, cause = UUID(group["id"]), school.desk.cause(school.caller(school.admin))
+
+    async with school.desk.open_books(cause) as books:
+        await change_members(group_id, add=[student.id], school_id=school.school, books=books)
+        joining = asyncio.create_task(school.call(school.admin, "PUT", f"/groups/{group_id}/members/{student.id}"))
+        await until(lambda: school.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    assert (await joining).status == 204
+    assert [event["aggver"] for event in await school.events(group["id"])] == [1, 2]
 
 
 async def test_who_sees_rooms_and_groups(school):

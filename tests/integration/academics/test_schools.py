@@ -63,10 +63,12 @@ async def test_a_school_is_renamed_by_who_saw_its_version(school):
     blind = await school.call(school.admin, "PATCH", path, {"name": "New"})
     renamed = await school.call(school.admin, "PATCH", path, {"name": "New"}, if_match='"1"')
     stale = await school.call(school.admin, "PATCH", path, {"name": "Newer"}, if_match='"1"')
+    same = await school.call(school.admin, "PATCH", path, {"name": "New"}, if_match='"2"')
 
     assert (blind.status, blind.code) == (428, "version_required")
     assert (renamed.status, renamed.body["name"], renamed.headers["ETag"]) == (200, "New", '"2"')
     assert (stale.status, stale.code) == (412, "version_stale")
+    assert same.body == renamed.body
 
 
 async def test_preferences_outside_a_day_are_refused_by_name(school):
@@ -102,6 +104,7 @@ async def test_a_school_with_something_in_it_is_still_needed(school):
 
     assert (needed.status, needed.code) == (409, "still_needed")
     assert [answer.status for answer in retired] == [204, 204]
+    assert (await school.call(school.admin, "PATCH", path, {"name": "X"}, if_match='"2"')).status == 404
     for gone in (path, f"{path}/preferences"):
         assert (await school.call(school.admin, "GET", gone)).status == 404
     assert (await school.call(school.admin, "POST", "/groups", {"name": "1A"})).status == 404

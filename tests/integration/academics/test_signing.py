@@ -62,6 +62,14 @@ async def test_the_job_closes_what_is_due_at_its_nominal_time_and_once(school, s
     assert event["actor"] == {"type": "job"}
 
 
+async def test_a_course_shorter_than_its_delay_closes_when_it_ends(school, stubs):
+    course = await school.a_course(end_at=at(NINE + 10 * MINUTE), closing_delay_minutes=60)
+    school.clock.now = NINE + 10 * MINUTE
+
+    assert await close_expired(stubs) == 1
+    assert (await shown(school, course))["signature_closed_at"] == course["end_at"]
+
+
 async def test_a_caller_whose_clock_is_fast_closes_nothing_early(school, stubs):
     await school.a_course()
     school.clock.now = NINE + 15 * MINUTE - timedelta(milliseconds=1)
