@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -13,7 +14,7 @@ from attendance_svc.jobs import SheetJob
 from attendance_svc.store import sheets as sheets_module
 from attendance_svc.store.sheet_marks import mark_changes
 from attendance_svc.store.sheets import PostgresSheets
-from attendance_svc.store.signatures import SHARE_COURSE, lock_number
+from attendance_svc.store.signatures import SHARE_COURSE, lock_number, open_book
 from infra.postgres import create_pool
 from streams.outbox import Outbox
 from tests.integration.attendance.academics_feed import CLOSED, DAY, HOUR, MINUTE, NINE, SHARDS, Feed
@@ -40,31 +41,29 @@ SELECT 'attendance.copy', 'academics', generate_series(0, 3), gen_random_uuid(),
 
 
 class Settling:
-    """Notes which courses were settled; `during` happens meanwhile."""
+    """Opens the real book and notes which courses are settled in it; `during` happens just before."""
 
     def __init__(self, pool):
         self.pool, self.courses, self.during = pool, [], None
 
-    async def lock(self, course_id, subject_id, *, alone=False):
-        assert alone
+    @asynccontextmanager
+    async def open_book(self):
+        async with open_book(self.pool, Outbox(SHARDS), lambda: None) as book:
+            yield NotingBook(book, self)
+
+
+class NotingBook:
+    def __init__(self, book, noted):
+        self._book, self._noted = book, noted
+
+    def __getattr__(self, name):
+        return getattr(self._book, name)
 
     async def settle(self, course_id, *, at):
-        self.courses.append(course_id)
-        if self.during:
-            await self.during()
-        await self.pool.execute("INSERT INTO course_settled VALUES ($1, $2) ON CONFLICT DO NOTHING", course_id, at)
-
-    async def list_awaiting_teacher(self, course_id):
-        return []
-
-    def __call__(self):
-        return self
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_error):
-        return None
+        self._noted.courses.append(course_id)
+        if self._noted.during:
+            await self._noted.during()
+        await self._book.settle(course_id, at=at)
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def look(pool, sheets, settling):
 
     async def look_(at, as_of=None):
         await pool.execute("UPDATE streams_checkpoint SET as_of = $1", as_of or at)
-        return await SheetJob(pool=pool, sheets=sheets, open_book=settling, now=lambda: at).look()
+        return await SheetJob(pool=pool, sheets=sheets, open_book=settling.open_book, now=lambda: at).look()
 
     return look_
 
