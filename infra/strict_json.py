@@ -17,7 +17,7 @@ def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     Raises: MalformedError("malformed_json").
     """
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates)
         _check(value, MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         raise MalformedError("malformed_json") from error
@@ -29,10 +29,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise ValueError("duplicate key")
     return made
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _check(value: object, depth: int) -> None:
