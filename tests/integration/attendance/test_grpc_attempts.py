@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import grpc.aio
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from attendance_svc.grpc_api import AttendanceDesk
 from contracts.ids import new_id
@@ -291,12 +292,23 @@ async def test_a_proof_from_the_future_is_refused_whatever_it_says_of_its_arriva
         {"beacon_proof": pb.BeaconProof(flags=["a"] * 17)},
         {"beacon_proof": pb.BeaconProof(proof_payload=b"x" * 16_385)},
         {"beacon_proof": pb.BeaconProof(proof_time=NINE + 11 * 366 * 24 * HOUR)},
+        {"beacon_proof": pb.BeaconProof(proof_time=Timestamp(seconds=2**62))},
     ],
 )
 async def test_a_malformed_request_is_refused_and_nothing_is_kept(school, beacon, changes):
     with pytest.raises(ProblemError, match="malformed_field"):
         await beacon.hand_in(**changes)
 
+    assert await school.count("signature") == 0
+
+
+async def test_a_batch_is_bounded(school, beacon):
+    request = beacon.request()
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await beacon.hand_in_all([request] * 513)
+
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert await school.count("signature") == 0
 
 

@@ -65,7 +65,9 @@ async def test_more_than_a_page_is_resolved_in_one_go(school, monkeypatch):
     assert [await resolved(school), await resolved(school)] == [4, 0]
 
 
-async def test_while_academics_is_away_it_is_asked_once(school):
+@pytest.mark.parametrize("page", [2, 100])
+async def test_while_academics_is_away_it_is_asked_once(school, monkeypatch, page):
+    monkeypatch.setattr("attendance_svc.commands.attempts.PAGE", page)
     for _ in range(3):
         await sign_during_outage(school, uuid4(), NINE)
     asked = len(school.directory.asked)

@@ -149,3 +149,19 @@ async def test_a_teacher_whose_presence_an_admin_took_back_cannot_sign_again(tea
     answer = await teacher.post(course_id=school.course.id)
 
     assert (answer.status, answer.body["code"]) == (403, "decided_by_admin")
+
+
+async def test_the_repeat_of_what_was_taken_back_says_so(admin, school):
+    student, key = uuid4(), str(uuid4())
+    kept = await sign(school, student, idempotency_key=key)
+    await admin.delete(kept.signature.id, reason="wrong person")
+
+    assert (await sign(school, student, idempotency_key=key)).reason == "voided"
+
+
+async def test_an_attempt_without_a_course_cannot_be_accepted_by_hand(admin, school):
+    refused = await sign(school, uuid4(), course_id=None)
+
+    answer = await admin.patch(refused.signature.id, 1, status="ACCEPTED", reason="was in some room")
+
+    assert (refused.reason, answer.status, answer.body["code"]) == ("course_unknown", 409, "course_unknown")

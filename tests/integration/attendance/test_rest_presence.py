@@ -145,3 +145,12 @@ async def test_students_and_their_teacher_at_the_same_moment_leave_nobody_waitin
     await asyncio.gather(*(sign(school, uuid4()) for _ in range(6)), teacher.post(course_id=school.course.id))
 
     assert {row[0] for row in await school.rows()} == {"ACCEPTED"}
+
+
+async def test_a_presence_may_be_repeated_with_its_key(teacher, school):
+    key = {"Idempotency-Key": "k1"}
+
+    first, again = [await teacher.post(course_id=school.course.id, headers=key) for _ in range(2)]
+
+    assert [first.status, again.status] == [201, 201]
+    assert first.body == again.body
