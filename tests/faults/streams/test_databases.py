@@ -8,6 +8,7 @@ import pytest
 
 from infra.postgres import create_pool
 from streams.outbox import Outbox
+from tests.faults.streams.conftest import PATIENCE_S
 from tests.faults.streams.part import SHARDS
 from tests.streams_builders import SCHOOLS, an_event
 from tests.waiting import until
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 async def test_a_database_that_went_away_in_the_middle_loses_nothing(theatre, own_postgres, number):
     theatre.both()
     async with theatre.load():
-        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) > 20 FROM effect"), 10)
+        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) > 20 FROM effect"), PATIENCE_S)
         if number == signal.SIGKILL:
             # The postmaster alone would leave its children: the memory they share is not free until they are gone.
             own_postgres.child.process.send_signal(signal.SIGQUIT)
@@ -36,11 +37,15 @@ async def test_a_database_that_went_away_in_the_middle_loses_nothing(theatre, ow
 async def test_an_open_transaction_delays_only_its_own_event(theatre):
     theatre.both()
     await theatre.write(3)
-    async with theatre.pool.acquire() as connection, connection.transaction():
+    async with (
+        create_pool(theatre.producer, name="slow", transaction_ms=120_000) as pool,
+        pool.acquire() as connection,
+        connection.transaction(),
+    ):
         slow = theatre.writer.next(school=SCHOOLS[0])
         await Outbox(SHARDS).add(connection, slow)
         await theatre.write(12)
-        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) = 15 FROM effect"), 3)
+        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) = 15 FROM effect"), PATIENCE_S)
 
     await theatre.settled()
     assert slow.id in [id_ for _, _, id_ in await theatre.log()]
@@ -62,9 +67,12 @@ async def test_a_transaction_that_takes_too_long_is_ended_and_nothing_of_it_is_s
 
 async def test_an_idle_transaction_elsewhere_holds_nobody_up(theatre):
     theatre.both()
-    async with create_pool(theatre.copy, name="idle", transaction_ms=30_000) as pool:
-        async with pool.acquire() as idle, idle.transaction(isolation="repeatable_read"):
-            await idle.fetchval("SELECT count(*) FROM effect")
-            await theatre.write(20)
+    async with (
+        create_pool(theatre.copy, name="idle", transaction_ms=120_000) as pool,
+        pool.acquire() as idle,
+        idle.transaction(isolation="repeatable_read"),
+    ):
+        await idle.fetchval("SELECT count(*) FROM effect")
+        await theatre.write(20)
 
-            await theatre.settled()
+        await theatre.settled()

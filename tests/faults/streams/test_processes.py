@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.faults.streams.conftest import PATIENCE_S
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -16,7 +17,7 @@ async def test_a_relay_that_is_killed_loses_and_doubles_nothing(theatre, point):
     await theatre.write(20)
     first = theatre.start("relay", die_at=point)
     theatre.start("consumer", owner="a")
-    await until(lambda: first.poll() == -signal.SIGKILL, 10)
+    await until(lambda: first.poll() == -signal.SIGKILL, PATIENCE_S)
 
     theatre.start("relay")
     await theatre.write(20)
@@ -29,7 +30,7 @@ async def test_a_consumer_that_is_killed_repeats_and_skips_nothing(theatre, poin
     theatre.start("relay")
     await theatre.write(20)
     first = theatre.start("consumer", owner="a", die_at=point)
-    await until(lambda: first.poll() == -signal.SIGKILL, 10)
+    await until(lambda: first.poll() == -signal.SIGKILL, PATIENCE_S)
 
     theatre.start("consumer", owner="b")
     await theatre.write(20)
@@ -55,7 +56,7 @@ async def test_everybody_killed_again_and_again_under_load(theatre):
 async def test_a_relay_that_was_asleep_appends_nothing_twice(theatre):
     await theatre.write(10)
     asleep = theatre.start("relay", die_at="stop before append", port=theatre.port + 1)
-    await until(lambda: theatre.pool.fetchval("SELECT sum(last_pos) > 0 FROM streams_shard"), 10)
+    await until(lambda: theatre.pool.fetchval("SELECT sum(last_pos) > 0 FROM streams_shard"), PATIENCE_S)
     theatre.both()
     await theatre.write(20)
     await theatre.settled()
@@ -89,7 +90,7 @@ async def test_replicas_come_and_go_under_load(theatre):
     theatre.start("relay")
     replicas = [theatre.start("consumer", owner=name) for name in "ab"]
     async with theatre.load():
-        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) > 20 FROM effect"), 10)
+        await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) > 20 FROM effect"), PATIENCE_S)
         replicas.append(theatre.start("consumer", owner="c"))
         for replica in replicas[:2]:
             await asyncio.sleep(0.7)

@@ -7,6 +7,7 @@ import signal
 import pytest
 import redis.asyncio
 
+from tests.faults.streams.conftest import PATIENCE_S
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ async def stays_fresh(theatre, seconds):
 async def test_a_flush_under_load_is_made_good_within_five_seconds(theatre, client):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), 10)
+        await until(lambda: fresh(theatre), PATIENCE_S)
         for _ in range(3):
             await client.flushall()
             await until(lambda: client.exists("{academics:0}:ev"), 5)
@@ -47,7 +48,7 @@ async def test_a_flush_under_load_is_made_good_within_five_seconds(theatre, clie
 async def test_an_idle_stream_that_is_deleted_is_made_again(theatre, client):
     theatre.both()
     await theatre.write(9)
-    await until(lambda: client.exists("{academics:1}:ev"), 10)
+    await until(lambda: client.exists("{academics:1}:ev"), PATIENCE_S)
     before = await client.xrange("{academics:1}:ev")
 
     await client.delete("{academics:1}:ev")
@@ -60,7 +61,7 @@ async def test_an_idle_stream_that_is_deleted_is_made_again(theatre, client):
 async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_valkey):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), 10)
+        await until(lambda: fresh(theatre), PATIENCE_S)
         own_valkey.child.kill()
         shutil.rmtree(own_valkey.folder / "appendonlydir")
         worst = await stays_fresh(theatre, 2)
@@ -74,7 +75,7 @@ async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_
 async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, client):
     theatre.both()
     async with theatre.load():
-        await until(lambda: client.exists("{academics:0}:ev"), 10)
+        await until(lambda: client.exists("{academics:0}:ev"), PATIENCE_S)
         replica = await client.dump("{academics:0}:ev")
         await asyncio.sleep(0.5)
         await client.restore("{academics:0}:ev", 0, replica, replace=True)
@@ -87,7 +88,7 @@ async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, cli
 async def test_while_redis_is_away_writes_succeed_and_the_copy_follows(theatre, own_valkey, number):
     theatre.both()
     await theatre.write(5)
-    await until(lambda: fresh(theatre), 10)
+    await until(lambda: fresh(theatre), PATIENCE_S)
     own_valkey.child.process.send_signal(number)
     try:
         before = len(theatre.acknowledged)
@@ -111,7 +112,7 @@ async def test_when_only_one_side_has_lost_redis_the_copy_stays_fresh(theatre, p
     theatre.start("relay", **(nowhere if part == "relay" else {}))
     theatre.start("consumer", owner="a", **(nowhere if part == "consumer" else {}))
     await theatre.write(5)
-    await until(lambda: fresh(theatre), 10)
+    await until(lambda: fresh(theatre), PATIENCE_S)
 
     assert await stays_fresh(theatre, 4) < FRESH_S
 
@@ -121,7 +122,7 @@ async def test_when_only_one_side_has_lost_redis_the_copy_stays_fresh(theatre, p
 async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(theatre, client):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), 10)
+        await until(lambda: fresh(theatre), PATIENCE_S)
         await client.config_set("maxmemory", 1)
         try:
             worst = await stays_fresh(theatre, 3)

@@ -8,6 +8,7 @@ import pytest
 from streams.codec import read_entry
 from streams.entries import parse_stream_id
 from streams.ledger import LogWentBackError
+from streams.seal import LOCK, PostgresLedger
 from tests.waiting import until
 
 KEY = "{academics:0}:ev"
@@ -74,6 +75,18 @@ async def test_racing_relays_give_no_position_twice_and_append_nothing_twice(poo
 
     assert [pos for pos, _ in await stream(redis)] == list(range(1, 201))
     assert await log(pool) == await stream(redis)
+
+
+async def test_while_one_relay_seals_another_takes_nothing_and_promises_nothing(pool, writer):
+    await writer.paint(3)
+    before = await pool.fetchrow("SELECT * FROM streams_shard WHERE shard = 0")
+    async with pool.acquire() as sealing, sealing.transaction():
+        await sealing.execute(LOCK, 0)
+
+        assert await PostgresLedger(pool=pool, shard=0).seal(limit=10, seen=None) is None
+
+    assert await pool.fetchrow("SELECT * FROM streams_shard WHERE shard = 0") == before
+    assert await pool.fetchval("SELECT count(*) FROM streams_pending") == 3
 
 
 async def test_a_flushed_stream_is_filled_again_with_the_same_ids(redis, writer, relay):
