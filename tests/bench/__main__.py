@@ -30,6 +30,7 @@ from tests.bench.seeding import seed
 
 LIMITS = "Limits are those of the system, none is raised."
 IDLE_S = 2.0
+FILE_COLUMNS = 120
 WARM_UP_PROOFS = 5
 
 
@@ -72,6 +73,8 @@ def bench(
         size = Size(**{name: getattr(size, name) for name in size.__slots__} | {"rounds": rounds})
     folder = Path(tempfile.mkdtemp(prefix="rollcall-bench-"))
     console = Console()
+    if not console.is_terminal:
+        console.width = FILE_COLUMNS
     try:
         run = uvloop.run(measured(folder, size, Console(stderr=True)))
     except (LocalStackError, BeaconFailedError) as error:
@@ -130,12 +133,13 @@ async def measure_rounds(run: Run, bench: Bench, say) -> None:
     size, rooms = bench.size, list(bench.schools.rooms)
     proofs = ProofLoad(bench.system, bystanders=bench.on.pids)
     async with HallLoad.opened(bench.system, bystanders=bench.on.pids) as hall:
+        say("looking at the system at rest")
+        run.idle = await at_rest(bench)
         say("warming up")
         await proofs.singles(rooms, per_room=WARM_UP_PROOFS)
         await proofs.batches(bench.batch_rooms(0), per_room=1)
         await hall.burst(bench.schools.halls[0])
         await hall.codes(bench.schools.halls[0])
-        run.idle = await at_rest(bench)
         for turn in range(1, size.rounds + 1):
             say(f"round {turn} of {size.rounds}")
             run.floors.append(await measure_floors(bench.on, size.floor_s))

@@ -22,10 +22,10 @@ from tests.bench.cpu import CpuMeter
 from tests.bench.figures import Sample
 from tests.bench.load import CONNECTIONS, Call, Connection, Load, closed_loop, open_connections, post
 
-HTTP = "aiohttp + pydantic, one request"
-GRPC = "grpc.aio, one hop, both ends"
-STATEMENT = "one CTE insert and its commit"
-BATCH = "one signature check + a row of a batch of 256"
+HTTP = "aiohttp + pydantic, a request"
+GRPC = "grpc.aio, a hop, both ends"
+STATEMENT = "a CTE insert and its commit"
+BATCH = "a signature check, a batched row"
 # Their sum is what a proof would cost if there were nothing but these between a beacon and its answer.
 CHAIN = (HTTP, GRPC, STATEMENT, BATCH)
 

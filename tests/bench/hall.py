@@ -32,7 +32,7 @@ from tests.bench.load import (
 from tests.bench.running import System
 from tests.bench.schools import Room
 
-BURST = "a signature by NFC, 300 at once"
+BURST = "an NFC signature, 300 at once"
 CODES = "a flash code issued"
 TOKEN_TTL = timedelta(minutes=5)
 CREATED = 201
