@@ -12,6 +12,7 @@ from contracts.problems import DeadlineError
 from contracts.rpc.callers import QUERIES
 from infra.grpc_problems import to_problem
 from infra.grpc_server import Identity
+from infra.renewing_channel import RenewingChannel
 from infra.request_context import current
 
 Response = TypeVar("Response")
@@ -49,12 +50,19 @@ OPTIONS = (
 
 
 def connect(address: str, *, callee: str, identity: Identity) -> grpc.aio.Channel:
-    """Return a lazy channel to `callee` ("academics") at host:port; its certificate must carry that DNS name."""
-    credentials = grpc.ssl_channel_credentials(
-        identity.ca_file.read_bytes(), identity.key_file.read_bytes(), identity.cert_file.read_bytes()
-    )
+    """Return a lazy channel to `callee` ("academics") at host:port; its certificate must carry that DNS name.
+
+    It follows the files of `identity` when they are renewed.
+    """
     options = (*OPTIONS, ("grpc.ssl_target_name_override", callee))
-    return grpc.aio.secure_channel(address, credentials, options=options)
+
+    def build() -> grpc.aio.Channel:
+        credentials = grpc.ssl_channel_credentials(
+            identity.ca_file.read_bytes(), identity.key_file.read_bytes(), identity.cert_file.read_bytes()
+        )
+        return grpc.aio.secure_channel(address, credentials, options=options)
+
+    return RenewingChannel(build, certificate=identity.cert_file)
 
 
 class Peer:

@@ -2,16 +2,22 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
 from contracts.problems import DeadlineError, NotFoundError, UnavailableError
 from contracts.rpc.academics.api.v1 import academics_pb2 as pb
 from contracts.rpc.academics.api.v1 import academics_pb2_grpc as rpc
+from infra import grpc_client
+from infra.certs import make_authority
+from infra.clock import utc_now
 from infra.grpc_client import COMMAND_TIMEOUT_S, QUERY_TIMEOUT_S, Peer, connect
 from infra.local.ports import free_port
+from infra.renewing_channel import RECHECK_S, RenewingChannel
 from infra.request_context import serving as request
 from tests.integration.infra.calls import Academics, Commands, identity_of, serving
+from tests.waiting import until
 
 PEER = Peer("academics")
 
@@ -138,3 +144,53 @@ async def test_a_callee_that_is_not_there_is_down_and_comes_back(academics, tmp_
             async with asyncio.timeout(5):
                 await channel.channel_ready()
             assert await ask(channel, timeout_s=5)
+
+
+# Certificates
+
+
+class Stopwatch:
+    def __init__(self):
+        self.at_s = 0.0
+
+    def __call__(self):
+        return self.at_s
+
+
+async def test_a_channel_follows_its_renewed_certificate_and_finishes_its_calls(academics, tmp_path, monkeypatch):
+    watch = Stopwatch()
+    monkeypatch.setattr(grpc_client, "RenewingChannel", partial(RenewingChannel, monotonic=watch))
+    server, client = tmp_path / "server", tmp_path / "client"
+    async with (
+        serving(identity_of(server, "academics"), academics) as port,
+        connect(f"127.0.0.1:{port}", callee="academics", identity=identity_of(client, "attendance")) as channel,
+    ):
+        running = asyncio.create_task(ask(channel, "hangs", timeout_s=10))
+        await until(lambda: academics.entered)
+        authority = make_authority(utc_now())
+        identity_of(server, "academics", authority=authority)
+        identity_of(client, "attendance", authority=authority)
+        before = channel.current()
+
+        watch.at_s += RECHECK_S
+        assert await ask(channel, timeout_s=5)
+
+        assert channel.current() is not before
+        academics.goes_on.set()
+        assert (await running).course.id == "hangs"
+
+
+async def test_a_channel_stays_while_its_certificate_does(academics, tmp_path, monkeypatch):
+    watch = Stopwatch()
+    monkeypatch.setattr(grpc_client, "RenewingChannel", partial(RenewingChannel, monotonic=watch))
+    identity = identity_of(tmp_path / "client", "attendance")
+    async with (
+        serving(identity_of(tmp_path / "server", "academics"), academics) as port,
+        connect(f"127.0.0.1:{port}", callee="academics", identity=identity) as channel,
+    ):
+        before = channel.current()
+        for _ in range(3):
+            watch.at_s += RECHECK_S
+            assert await ask(channel, timeout_s=5)
+
+        assert channel.current() is before
