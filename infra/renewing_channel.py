@@ -57,7 +57,7 @@ class RenewingChannel(grpc.aio.Channel):
             nonlocal method, made_on
             if (channel := self.current()) is not made_on:
                 method, made_on = getattr(channel, kind)(*how, **how_named), channel
-            return method(*request, **options)  # type: ignore[misc]
+            return method(*request, **options)
 
         return call
 
