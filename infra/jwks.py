@@ -15,6 +15,8 @@ from infra.telemetry import logger
 REFRESH_S = 300
 # However many tokens name an unknown key, their issuer is asked this seldom.
 UNKNOWN_KEY_REFRESH_S = 30
+# Of a key that the issuer has announced; also while there are no keys at all, where everybody would wait for a fetch.
+WANTED_KEY_REFRESH_S = 1
 FETCH_TIMEOUT_S = 2
 
 log = logger(__name__)
@@ -27,15 +29,21 @@ class RemoteKeys:
         self._url, self._monotonic = url, monotonic
         self._keys: dict[str, ec.EllipticCurvePublicKey] | None = None
         self._loaded_at_s = self._tried_at_s = float("-inf")
+        self._announced: set[str] = set()
         self._loading = asyncio.Lock()
+
+    def announce(self, kid: str) -> None:
+        """Ask for this key without delay once a token names it: its issuer says that it signs with it now."""
+        self._announced.add(kid)
 
     async def find(self, kid: str) -> ec.EllipticCurvePublicKey | None:
         known = self._keys is not None and kid in self._keys
-        age_s = self._monotonic() - self._loaded_at_s
-        is_old = age_s > (REFRESH_S if known else UNKNOWN_KEY_REFRESH_S)
+        is_wanted = self._keys is None or (not known and kid in self._announced)
+        pause_s = WANTED_KEY_REFRESH_S if is_wanted else UNKNOWN_KEY_REFRESH_S
+        is_old = self._monotonic() - self._loaded_at_s > (REFRESH_S if known else pause_s)
         # One caller waits for an issuer that hangs; who knows the key goes on.
         if self._keys is None or (is_old and not (known and self._loading.locked())):
-            await self._refresh()
+            await self._refresh(pause_s)
         if self._keys is None:
             raise UnavailableError("keys_unavailable")
         return self._keys.get(kid)
@@ -43,13 +51,12 @@ class RemoteKeys:
     async def ready(self) -> bool:
         """Return whether keys are there to verify with; tries to load them when not."""
         if self._keys is None:
-            await self._refresh()
+            await self._refresh(WANTED_KEY_REFRESH_S)
         return self._keys is not None
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, pause_s: float) -> None:
         async with self._loading:
-            # While no keys are known every caller would wait for one fetch each; once a second is enough.
-            if self._monotonic() - self._tried_at_s < (1 if self._keys is None else UNKNOWN_KEY_REFRESH_S):
+            if self._monotonic() - self._tried_at_s < pause_s:
                 return
             self._tried_at_s = self._monotonic()
             try:

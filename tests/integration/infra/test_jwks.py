@@ -184,3 +184,20 @@ async def test_without_an_issuer_nothing_can_be_said(watch):
     for _ in range(5):
         with pytest.raises(UnavailableError):
             await keys.find(KID)
+
+
+async def test_an_announced_key_is_asked_for_each_second_until_it_is_there(keys, issuer, watch):
+    await keys.find(KID)
+    keys.announce(OTHER["kid"])
+    watch.at_s += 1.1
+    assert await keys.find(OTHER["kid"]) is None
+    assert await keys.find(OTHER["kid"]) is None
+    assert issuer.count == 2
+
+    issuer.document = {"keys": [JWK, OTHER]}
+    watch.at_s += 1.1
+
+    assert await keys.find(OTHER["kid"]) is not None
+    watch.at_s += 1.1
+    assert await keys.find(OTHER["kid"]) is not None
+    assert issuer.count == 3
