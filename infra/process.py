@@ -37,13 +37,15 @@ class Parts:
     """What `wiring.build` gives a process to run.
 
     routes, doorkeeper: the REST door. registers: adds the gRPC servicers. loops: background work by part; each runs
-    until the event is set and is started again when it fails. ready: by name; all must hold before traffic comes.
+    until the event is set and is started again when it fails. everywhere: the same, whatever parts a process runs.
+    ready: by name; all must hold before traffic comes.
     """
 
     routes: Sequence[AnyRoute]
     doorkeeper: Doorkeeper
     registers: Sequence[Register] = ()
     loops: Mapping[Part, Sequence[Loop]] = field(default_factory=dict)
+    everywhere: Sequence[Loop] = ()
     ready: Mapping[str, Check] = field(default_factory=dict)
 
 
@@ -118,10 +120,10 @@ async def running(process: ServiceProcess[S], settings: S) -> AsyncIterator[dict
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(process.build(settings))
+        work = {part: loops for part, loops in parts.loops.items() if part in settings.parts}
         tasks = [
             asyncio.create_task(keep_running(part, loop, stopping))
-            for part, loops in parts.loops.items()
-            if part in settings.parts
+            for part, loops in (*work.items(), ("everywhere", parts.everywhere))
             for loop in loops
         ]
         stack.push_async_callback(finish, tasks, stopping)

@@ -112,6 +112,22 @@ async def test_the_probes_answer_when_the_door_is_full(start, door):
         assert (await waiting).status == 200
 
 
+async def test_what_every_process_needs_runs_whatever_its_parts(start):
+    ran = []
+
+    def loop(name):
+        async def run(stop):
+            ran.append(name)
+            await stop.wait()
+
+        return run
+
+    async with start(parts={"grpc"}, loops={"jobs": [loop("jobs")]}, everywhere=[loop("everywhere")]):
+        await until(lambda: ran)
+
+    assert ran == ["everywhere"]
+
+
 async def test_what_prometheus_reads_is_there(start):
     async with start() as (_, client):
         metrics = await client.get("/metrics")
