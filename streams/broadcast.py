@@ -19,7 +19,7 @@ from streams.waiting import is_set_within
 
 Listener = Callable[[Delivered], Awaitable[None]]
 
-RETRY_S = 0.25
+RETRY_S, LONGEST_RETRY_S = 0.25, 2.0
 
 log = logger(__name__)
 
@@ -117,6 +117,7 @@ class BroadcastConsumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set. Outages are waited out."""
+        self._sinks.clear()
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             for shard in self.shards:
                 sink = MemorySink(
@@ -135,11 +136,13 @@ class BroadcastConsumer:
                 tasks.create_task(self._follow(follower, stop))
 
     async def _follow(self, follower: Follower, stop: asyncio.Event) -> None:
+        pause_s = RETRY_S
         while not stop.is_set():
             try:
                 wait_s = await follower.step()
+                pause_s = RETRY_S
             except UnavailableError as error:
                 log.warning("waiting", action="broadcast_waits", consumer=self.name, error=repr(error))
-                wait_s = RETRY_S
+                wait_s, pause_s = pause_s, min(2 * pause_s, LONGEST_RETRY_S)
             if wait_s:
                 await is_set_within(stop, wait_s)

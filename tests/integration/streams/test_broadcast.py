@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.problems import UnavailableError
 from streams.broadcast import BroadcastConsumer
 from tests.integration.streams.conftest import SHARDS
 from tests.streams_builders import SOURCE, RoomPainted
@@ -86,3 +87,58 @@ async def test_a_flush_and_a_listener_that_fails_hold_nobody_up(redis, writer, r
         await until(lambda: ears.heard[-2:] == consumer_ids[-2:])
 
     assert ears.heard == consumer_ids[-len(ears.heard) :]
+
+
+class AwayLog:
+    """A log that cannot be asked while it is away."""
+
+    def __init__(self, log):
+        self.log, self.is_away, self.asked = log, True, 0
+
+    async def _ask(self, method, *args, **options):
+        self.asked += 1
+        if self.is_away:
+            raise UnavailableError("log_down")
+        return await getattr(self.log, method)(*args, **options)
+
+    async def head(self, shard):
+        return await self._ask("head", shard)
+
+    async def read(self, *args, **options):
+        return await self._ask("read", *args, **options)
+
+    async def read_since(self, *args, **options):
+        return await self._ask("read_since", *args, **options)
+
+
+async def test_a_process_that_starts_while_the_producer_is_away_waits_and_misses_nothing(
+    writer, relaying, listen, grpc_log
+):
+    ears, log = Ears(), AwayLog(grpc_log)
+    ids = await writer.paint(3)
+
+    async with running(listen(ears, log=log, since=timedelta(hours=1))) as task:
+        await until(lambda: log.asked >= 2 * SHARDS)
+        assert not task.done()
+        assert ears.heard == []
+        log.is_away = False
+
+        await until(lambda: ears.heard == ids)
+
+
+async def test_a_consumer_that_is_started_again_knows_how_fresh_it_is(relaying, listen):
+    consumer = listen(Ears())
+    for _ in range(2):
+        async with running(consumer):
+            await until(lambda: consumer.as_of)
+
+
+async def test_a_stream_that_gets_nothing_is_read_from_the_log(writer, relay, redis, listen):
+    ears = Ears()
+    async with running(listen(ears, since=timedelta(hours=1))):
+        ids = await writer.paint(2)
+        await relay().turn(with_stream=False)
+
+        await until(lambda: ears.heard == ids)
+
+    assert await redis.exists("{academics:0}:ev") == 0
