@@ -7,6 +7,7 @@ go on, kills the one that is there, or breaks something. What must never happen 
 import copy
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 
 from contracts.ids import new_id
 from contracts.problems import UnavailableError
@@ -17,10 +18,19 @@ from streams.entries import NOTHING, Place
 from streams.follow import Follower
 from streams.ledger import LogWentBackError
 from streams.relay import HaltedError, ShardRelay
-from tests.fakes.streams import MemoryCheckpoint, MemoryEventLog, MemoryLedger, MemoryLog, MemorySink, MemoryStream
+from tests.fakes.streams import (
+    BEGAN,
+    MemoryCheckpoint,
+    MemoryEventLog,
+    MemoryLedger,
+    MemoryLog,
+    MemorySink,
+    MemoryStream,
+)
 
 AGGREGATES = 3
 TICK_MS = 30
+MILLISECOND = timedelta(milliseconds=1)
 KEEP = 6
 
 
@@ -227,7 +237,7 @@ class World:
     def check_promise(self, closed):
         """Whatever was committed before the promise has taken effect."""
         applied = {effect.body for effect in self.row.effects}
-        t_ms = (closed.t - self.log.now()).total_seconds() * 1000 + self.log.now_ms
+        t_ms = (closed.t - BEGAN) // MILLISECOND
         for body in self.committed:
             if self.committed_ms[body] < t_ms and body not in applied:
                 raise ViolationError(f"as of {t_ms}, without {body!r} of {self.committed_ms[body]}")
