@@ -1,12 +1,9 @@
 """gRPC side of the ports: academics, identity and beacon_svc."""
 
 import asyncio
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-from uuid import UUID
 
 import grpc.aio
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,12 +22,11 @@ from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
 from infra.canon import from_spki
 from infra.device_requests import SignedRequest, check, read_signed_request
 from infra.grpc_client import Peer
+from infra.identity_news import DeviceMemory
 
 Response = TypeVar("Response")
 Key = ec.EllipticCurvePublicKey
 
-DEVICE_CACHE_S = 60
-DEVICE_CACHE_COUNT = 10_000
 CLOSE_TIMEOUT_S = 5.0
 
 
@@ -172,7 +168,7 @@ def to_preferences(preferences: academics.SchoolPreferences) -> Preferences:
 
 
 class GrpcPhones:
-    """Satisfies ports.Phones: identity knows the devices. Keys are remembered for up to 60 s.
+    """Satisfies ports.Phones: identity knows the devices. Keys are remembered for up to a minute.
 
     origin: the address that phones sign for. A key that does not fit is asked for anew before it is refused.
     """
@@ -180,16 +176,16 @@ class GrpcPhones:
     def __init__(self, channel: grpc.aio.Channel, *, origin: str) -> None:
         self._identity, self._origin = _Source("identity"), origin
         self._stub = identity_rpc.IdentityQueryServiceStub(channel)
-        self._known: OrderedDict[tuple[UUID, UUID], tuple[float, Key]] = OrderedDict()
+        self.known = DeviceMemory[Key]()
 
     async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> bool:
         signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
-        known = self._known.get((student_id, signed.device_id))
-        if known is not None and time.monotonic() < known[0]:
+        known = self.known.find(student_id, signed.device_id)
+        if known is not None:
             try:
-                check(signed, known[1], origin=self._origin, person_id=student_id, now=at)
+                check(signed, known, origin=self._origin, person_id=student_id, now=at)
             except ForbiddenError:
-                self._known.pop((student_id, signed.device_id), None)
+                self.known.forget(student_id, signed.device_id)
             else:
                 return True
         key = await self._ask(signed, student_id)
@@ -202,7 +198,7 @@ class GrpcPhones:
         request = identity.ValidateStudentDeviceRequest(
             student_id=str(student_id), device_identifier=str(signed.device_id)
         )
-        nobody = identity.ValidateStudentDeviceResponse()
+        nobody, mark = identity.ValidateStudentDeviceResponse(), self.known.mark()
         answer = await self._identity.ask_or(nobody, self._stub.ValidateStudentDevice, request)
         if not answer.is_valid:
             return None
@@ -210,9 +206,7 @@ class GrpcPhones:
             key = from_spki(answer.public_key)
         except ValueError as error:
             raise UnavailableError("identity_down", "malformed answer") from error
-        self._known[(student_id, signed.device_id)] = (time.monotonic() + DEVICE_CACHE_S, key)
-        if len(self._known) > DEVICE_CACHE_COUNT:
-            self._known.popitem(last=False)
+        self.known.keep(student_id, signed.device_id, key, mark=mark)
         return key
 
 

@@ -1,7 +1,6 @@
 """gRPC clients of beacon_svc."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from contracts.rpc.identity.api.v1 import identity_pb2 as identity
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
 from infra.canon import from_spki, kid_of
 from infra.grpc_client import COMMAND_TIMEOUT_S, Peer
+from infra.identity_news import DeviceMemory
 
 MS = timedelta(milliseconds=1)
 PROOF_TYPE = "buzzLightyear"
@@ -44,8 +44,6 @@ STATUS = {
 }
 # An answer that makes no sense is an outage of attendance, not a fault of the proof.
 NONSENSE = NotHandedIn("attendance_down", is_final=False)
-DEVICE_LIFE_S = 60.0
-MOST_DEVICES = 50_000
 
 
 class GrpcAttendanceDesk:
@@ -120,23 +118,21 @@ def result_of(result: attendance.AttemptResult) -> HandedIn | NotHandedIn:
 class GrpcStudentDevices:
     """Satisfies ports.StudentDevices. Remembers a device for a minute, or until a request names another key."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = identity_rpc.IdentityQueryServiceStub(channel)
         self._peer = Peer("identity")
-        self._monotonic_s = monotonic_s
-        self._known: dict[tuple[StudentId, DeviceId], tuple[bytes, str, float]] = {}
+        # Public key and kid.
+        self.known = DeviceMemory[tuple[bytes, str]]()
 
     async def find_key(self, student_id: StudentId, device_id: DeviceId, *, kid: str) -> bytes | None:
-        known = self._known.get((student_id, device_id))
-        if known is not None and known[1] == kid and known[2] > self._monotonic_s():
+        known, mark = self.known.find(student_id, device_id), self.known.mark()
+        if known is not None and known[1] == kid:
             return known[0]
         request = identity.ValidateStudentDeviceRequest(student_id=str(student_id), device_identifier=str(device_id))
         answer = await self._peer.ask(self._stub.ValidateStudentDevice, request)
-        self._known.pop((student_id, device_id), None)
         if not answer.is_valid:
+            self.known.forget(student_id, device_id)
             return None
-        if len(self._known) >= MOST_DEVICES:
-            self._known.clear()
-        kept_until_s = self._monotonic_s() + DEVICE_LIFE_S
-        self._known[student_id, device_id] = (answer.public_key, kid_of(from_spki(answer.public_key)), kept_until_s)
+        answered = (answer.public_key, kid_of(from_spki(answer.public_key)))
+        self.known.keep(student_id, device_id, answered, mark=mark)
         return answer.public_key

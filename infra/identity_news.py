@@ -74,14 +74,18 @@ class DeviceMemory(Generic[Remembered]):
         """Remember an answer, unless phones changed hands since `mark`: it may tell how things were before."""
         if mark != self._drops:
             return
-        self._known.pop((student_id, device_id), None)
+        self.forget(student_id, device_id)
         self._known[student_id, device_id] = (self._monotonic_s() + DEVICE_LIFE_S, answer)
         if len(self._known) > self._most_count:
             self._known.popitem(last=False)
 
+    def forget(self, student_id: UUID, device_id: UUID) -> None:
+        """Forget one phone; an answer that is under way may be newer, and is remembered."""
+        self._known.pop((student_id, device_id), None)
+
     def drop(self, student_id: UUID, device_id: UUID) -> None:
         self._drops += 1
-        self._known.pop((student_id, device_id), None)
+        self.forget(student_id, device_id)
 
     def drop_all(self) -> None:
         self._drops += 1
