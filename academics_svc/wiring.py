@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import asyncpg
+import grpc.aio
 
 from academics_svc.clients import GrpcBeaconDirectory, GrpcPeople
 from academics_svc.grpc_api import CommandApi, QueryApi
@@ -23,11 +24,14 @@ from infra.clock import Clock, utc_now
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
+from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
 from infra.migrate import upgrade
 from infra.postgres import Pool, check_durable, connection, create_pool
 from infra.process import Parts, identity_of
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.broadcast import BroadcastConsumer
+from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
@@ -35,7 +39,7 @@ from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.schema import WrongSetupError, check_shard_count, prepare
 
-SOURCE = "academics"
+SOURCE, IDENTITY = "academics", "identity"
 
 
 @asynccontextmanager
@@ -54,6 +58,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         relay = Relay(source=SOURCE, pool=pool, redis=redis, shards=range(shards))
         books = partial(open_books, pool, Outbox(shards), relay.poke)
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
+        news = IdentityNews(keys, now=now)
         desk = Desk(
             pool=pool,
             open_books=books,
@@ -65,13 +70,28 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         yield Parts(
             routes=routes(desk),
             doorkeeper=Doorkeeper(
-                people=TokenVerifier(USER_TOKEN, keys, now=now),
+                people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                 beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
             ),
             registers=build_registers(pool, books, now),
             loops={"relay": [relay.run]},
+            everywhere=[build_ears(settings, identity, news).run],
             ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
         )
+
+
+def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNews) -> BroadcastConsumer:
+    """Return what tells this process whose tokens are void."""
+    return BroadcastConsumer(
+        name="academics.news",
+        source=IDENTITY,
+        shards=range(settings.shard_count),
+        redis_url=settings.redis_url.get_secret_value(),
+        log=GrpcEventLog(identity),
+        listeners=news.listeners(),
+        reset=news.start_anew,
+        since=REMEMBERED,
+    )
 
 
 def build_registers(pool: Pool, books: OpenBooks, now: Clock) -> Sequence[Register]:

@@ -33,6 +33,7 @@ from infra.clock import Clock, utc_now
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
+from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
 from infra.migrate import upgrade
 from infra.postgres import (
@@ -44,6 +45,7 @@ from infra.postgres import (
 )
 from infra.process import Loop, Parts, identity_of
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.broadcast import BroadcastConsumer
 from streams.consumer import OrderedConsumer
 from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
@@ -53,7 +55,7 @@ from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.schema import WrongSetupError, check_shard_count, prepare
 
-SOURCE = "attendance"
+SOURCE, IDENTITY = "attendance", "identity"
 
 
 @asynccontextmanager
@@ -71,10 +73,11 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         connect(settings.beacon_grpc, callee="beacon", identity=peers) as beacon,
     ):
         relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(shards))
+        phones = GrpcPhones(identity, origin=settings.public_origin)
         sources = Sources(
             directory=GrpcCourseDirectory(academics),
             timetable=CopiedTimetable(pool),
-            phones=GrpcPhones(identity, origin=settings.public_origin),
+            phones=phones,
             codes=GrpcNfcCodes(beacon),
         )
         book = partial(open_book, pool, Outbox(shards), relay.poke)
@@ -87,11 +90,12 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             shard_count=shards,
         )
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
+        news = IdentityNews(keys, now=now, devices=phones.known)
         background_book = partial(open_book, background, Outbox(shards), relay.poke)
         yield Parts(
             routes=[*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
             doorkeeper=Doorkeeper(
-                people=TokenVerifier(USER_TOKEN, keys, now=now),
+                people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                 beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
             ),
             registers=build_registers(pool, AttendanceDesk(sources=sources, open_book=book, now=now)),
@@ -100,6 +104,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 "consumers": [build_consumer(settings, background, academics).run],
                 "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
             },
+            everywhere=[build_ears(settings, identity, news).run],
             ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
         )
 
@@ -125,6 +130,20 @@ def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) 
         log=GrpcEventLog(academics),
         handlers=door.handlers(),
         reset=door.forget_shard,
+    )
+
+
+def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNews) -> BroadcastConsumer:
+    """Return what tells this process whose tokens are void and whose phones changed hands."""
+    return BroadcastConsumer(
+        name="attendance.news",
+        source=IDENTITY,
+        shards=range(settings.shard_count),
+        redis_url=settings.redis_url.get_secret_value(),
+        log=GrpcEventLog(identity),
+        listeners=news.listeners(),
+        reset=news.start_anew,
+        since=REMEMBERED,
     )
 
 

@@ -40,6 +40,7 @@ from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_routes import AnyRoute
 from infra.http_server import Doorkeeper
+from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
 from infra.migrate import upgrade
 from infra.postgres import (
@@ -54,6 +55,7 @@ from infra.postgres import (
 from infra.process import Parts, identity_of
 from infra.secret_box import SecretBox
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.broadcast import BroadcastConsumer
 from streams.consumer import OrderedConsumer
 from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
@@ -63,7 +65,7 @@ from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.schema import WrongSetupError, check_shard_count, prepare
 
-SOURCE = "beacon"
+SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
 T = TypeVar("T")
 
@@ -120,6 +122,8 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             ),
             now=now,
         )
+        keys = RemoteKeys(settings.identity_jwks_url)
+        news = IdentityNews(keys, now=now, devices=shelf.devices.known)
         hand_over = HandOver(desk=shelf.desk, open_book=shelf.open_book(background), pauses=shelf.pauses, now=now)
         sweep = Sweep(pool=background, every=timedelta(seconds=settings.sweep_every_s), now=now)
         relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(settings.shard_count), watermarks=False)
@@ -127,7 +131,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             routes=build_routes(shelf),
             registers=build_registers(shelf),
             doorkeeper=Doorkeeper(
-                people=TokenVerifier(USER_TOKEN, RemoteKeys(settings.identity_jwks_url), now=now),
+                people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                 beacons=TokenVerifier(BEACON_TOKEN, ring, now=now),
             ),
             loops={
@@ -135,6 +139,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 "consumers": [build_consumer(settings, background, academics).run],
                 "jobs": [hand_over.run, sweep.run],
             },
+            everywhere=[build_ears(settings, identities, news).run],
             ready={"database": partial(is_migrated, pool, settings), "token_keys": ring.ready},
         )
 
@@ -152,6 +157,20 @@ def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) 
         log=GrpcEventLog(academics),
         handlers=AcademicsDoor(copy).handlers(),
         reset=copy.forget_shard,
+    )
+
+
+def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNews) -> BroadcastConsumer:
+    """Return what tells this process whose tokens are void and whose phones changed hands."""
+    return BroadcastConsumer(
+        name="beacon.news",
+        source=IDENTITY,
+        shards=range(settings.shard_count),
+        redis_url=settings.redis_url.get_secret_value(),
+        log=GrpcEventLog(identity),
+        listeners=news.listeners(),
+        reset=news.start_anew,
+        since=REMEMBERED,
     )
 
 
