@@ -51,7 +51,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             keys = KeyRing(pool, box)
             cupboard = KeyCupboard(pool, box=box, outbox=outbox)
             desk = Desk(pool=pool, open_books=partial(open_books, pool, outbox), passwords=passwords, now=now)
-            relay = Relay(source=NAME, pool=pool, redis=redis, shards=range(settings.shard_count), watermarks=False)
+            relay = Relay(source=NAME, pool=pool, redis=redis, shards=range(settings.shard_count))
             yield Parts(
                 routes=[
                     *AuthApi(desk, mint=keys, tokens=tokens).routes(),
