@@ -86,15 +86,20 @@ def openapi_documents() -> dict[Service, str]:
         return {service: _text_of(child) for service, child in children.items()}
 
 
-def _start(service: Service, folder: Path) -> "subprocess.Popen[str]":
+def stand_ins(service: Service, folder: Path) -> dict[str, str]:
+    """Return variables by which a service can be wired though nothing runs; its files are made in `folder`."""
     renew(folder, holders=[service])
     write_private(folder / service, base64.b64encode(bytes(32)).decode())
     doors = {each: Doors(http=0, grpc=0) for each in SERVICES}
     place = Place(doors=doors, certificates=folder, keys=folder, origin="http://127.0.0.1")
+    return place.variables(service) | prefixed(service, NOWHERE)
+
+
+def _start(service: Service, folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", f"{service}_svc", "openapi"],
         cwd=ROOT,
-        env=environment() | place.variables(service) | prefixed(service, NOWHERE),
+        env=environment() | stand_ins(service, folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
