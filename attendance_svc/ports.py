@@ -43,6 +43,10 @@ class Timetable(Protocol):
         """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell."""
         ...
 
+    async def find_course(self, course_id: CourseId, at: datetime) -> tuple[Course, frozenset[TeacherId]] | None:
+        """Return a course and its teachers as last heard; None when it is not known, or the copy is being made anew."""
+        ...
+
     async def list_expected(self, course_id: CourseId, at: datetime) -> Sequence[StudentId]:
         """Return the students of the course's groups at `at`, in order of their ids."""
         ...

@@ -91,3 +91,17 @@ async def test_every_step_can_be_checked_against_the_log(teacher, school):
     told = [body["data"]["transition_digest"] for _, body in await school.events()]
 
     assert told == [row["digest"].hex() for row in rows]
+
+
+async def test_while_academics_is_away_the_sheet_is_shown_by_what_was_last_heard(door, teacher, school):
+    school.directory.is_down = True
+    unknown = await teacher.get("/signatures/sheet", course_id=school.course.id)
+    school.timetable.known = (school.course, frozenset({teacher.id}))
+
+    shown = [
+        await person.get("/signatures/sheet", course_id=school.course.id)
+        for person in (teacher, door.someone("teacher"), door.someone("admin"), door.someone("admin", uuid4()))
+    ]
+
+    assert (unknown.status, unknown.body["code"]) == (503, "academics_down")
+    assert [answer.status for answer in shown] == [200, 403, 200, 404]
