@@ -1,0 +1,73 @@
+"""What attendance's own copy of academics can tell about rooms, courses and who is expected."""
+
+from uuid import uuid4
+
+import pytest
+
+from attendance_svc.store.timetable import CopiedTimetable
+from infra.postgres import create_pool
+from tests.integration.attendance.academics_feed import HOUR, MINUTE, NINE, Feed
+
+CHECKPOINT = """
+INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state)
+VALUES ('attendance.copy', 'academics', $1, gen_random_uuid(), $2, $3, $4)
+"""
+ROOM = uuid4()
+SECOND = MINUTE / 60
+
+
+@pytest.fixture
+async def pool(databases):
+    async with create_pool((await databases("attendance")).app_url, name="test") as made:
+        yield made
+
+
+@pytest.fixture
+async def feed(pool):
+    made = Feed(pool)
+    await made.preferences()
+    return made
+
+
+async def proved(pool, as_of, state="running"):
+    for shard in range(4):
+        await pool.execute(CHECKPOINT, shard, bytes(32), as_of, state)
+
+
+@pytest.mark.parametrize(
+    ("courses", "behind", "is_told"),
+    [(1, 0, True), (1, 5, True), (1, 5.001, False), (0, 0, True), (0, 0.001, False), (2, 0, True), (2, 0.001, False)],
+)
+async def test_a_yes_may_be_five_seconds_old_and_a_no_may_not(pool, feed, courses, behind, is_told):
+    planned = {await feed.course(classroom_ids=[ROOM]) for _ in range(courses)}
+    await proved(pool, NINE - behind * SECOND)
+
+    found = await CopiedTimetable(pool).find_in_room(ROOM, NINE)
+
+    assert (None if found is None else set(found)) == (planned if is_told else None)
+
+
+async def test_a_copy_that_is_made_anew_tells_nothing(pool, feed):
+    course_id = await feed.course(classroom_ids=[ROOM])
+    await proved(pool, NINE + HOUR, state="repair")
+
+    assert await CopiedTimetable(pool).find_in_room(ROOM, NINE) is None
+    assert await CopiedTimetable(pool).find_course(course_id, NINE) is None
+
+
+async def test_a_course_is_shown_with_its_teachers(pool, feed):
+    teacher = uuid4()
+    course_id = await feed.course(teacher_ids=[teacher])
+    await proved(pool, NINE - HOUR)
+
+    course, teachers = await CopiedTimetable(pool).find_course(course_id, NINE)
+
+    assert (course.id, course.start_at, teachers) == (course_id, NINE, {teacher})
+    assert await CopiedTimetable(pool).find_course(uuid4(), NINE) is None
+
+
+async def test_who_is_expected_is_in_a_group_of_the_course(pool, feed):
+    students = [uuid4(), uuid4()]
+    course_id = await feed.course(group_ids=[await feed.group(*students)])
+
+    assert await CopiedTimetable(pool).list_expected(course_id, NINE) == sorted(students)
