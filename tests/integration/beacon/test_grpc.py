@@ -92,7 +92,7 @@ async def test_the_room_is_the_one_at_that_time(service, ask):
 
 async def test_a_steady_offset_is_learned_and_one_wild_one_is_not(service, ask):
     beacon = await service.a_beacon(nfc_profile="totp-v1")
-    for seconds in (25, 25, 25):
+    for seconds in (30, 30, 30):
         beacon.offset = timedelta(seconds=seconds)
         (await service.nobody.post("/beacon/auth/token", beacon.login_body())).expect(200)
         service.now.forward(minutes=1)

@@ -25,6 +25,7 @@ async def test_held_proofs_are_handed_over_when_attendance_is_back_with_the_time
     service.attendance.down = True
     for _ in range(3):
         beacon.read(await service.blink(service.a_phone()))
+    service.now.forward(minutes=2)
     received_at = service.now()
     (await beacon.push(service.nobody)).expect(202)
     service.now.forward(minutes=30)
