@@ -37,7 +37,7 @@ WARM_UP_PROOFS = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """How much of everything one round does. singles: proofs of each of 64 beacons. batch_rooms: beacons that push a
-    hundred at a time, batches: so often.
+    hundred at a time, batches: so often. most_s: where a slow machine stops, for each of the two.
     """
 
     rounds: int
@@ -45,6 +45,7 @@ class Size:
     singles: int
     batch_rooms: int
     batches: int
+    most_s: float
 
     @property
     def codes_per_room(self) -> int:
@@ -54,8 +55,8 @@ class Size:
         return WARM_UP_PROOFS + self.rounds * self.singles + in_batches
 
 
-QUICK = Size(rounds=3, floor_s=0.7, singles=20, batch_rooms=2, batches=3)
-FULL = Size(rounds=5, floor_s=2.0, singles=80, batch_rooms=8, batches=4)
+QUICK = Size(rounds=3, floor_s=0.7, singles=20, batch_rooms=2, batches=3, most_s=8.0)
+FULL = Size(rounds=5, floor_s=2.0, singles=80, batch_rooms=8, batches=4, most_s=60.0)
 
 app = typer.Typer(add_completion=False)
 
@@ -131,7 +132,7 @@ class Bench:
 async def measure_rounds(run: Run, bench: Bench, say) -> None:
     """Fill `run`: floors and system in turns, so that both meet the same machine."""
     size, rooms = bench.size, list(bench.schools.rooms)
-    proofs = ProofLoad(bench.system, bystanders=bench.on.pids)
+    proofs = ProofLoad(bench.system, bystanders=bench.on.pids, most_s=size.most_s)
     async with HallLoad.opened(bench.system, bystanders=bench.on.pids) as hall:
         say("looking at the system at rest")
         run.idle = await at_rest(bench)

@@ -114,10 +114,10 @@ async def closed_loop(lines: Iterable[Iterable[Call]], *, seconds: float = float
 
 
 async def _drive(calls: Iterable[Call], load: Load, ends_at: float) -> None:
-    for call in calls:
+    line = iter(calls)
+    # The time is looked at first: a call that was prepared is made.
+    while time.perf_counter() < ends_at and (call := next(line, None)) is not None:
         started = time.perf_counter()
-        if started >= ends_at:
-            return
         try:
             fault = await call()
         except NO_ANSWER as error:
