@@ -72,7 +72,9 @@ class ServiceProcess(Generic[S]):
 
     def app(self) -> typer.Typer:
         """Return the command line: `run`, `migrate`, `openapi`; a service may add its own commands."""
-        cli = typer.Typer(name=f"{self.name}_svc", no_args_is_help=True, add_completion=False)
+        cli = typer.Typer(
+            name=f"{self.name}_svc", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+        )
 
         @cli.command()
         def run() -> None:
