@@ -229,9 +229,10 @@ async def test_a_body_that_announces_too_much_gets_413(client, door):
     assert door.entered == []
 
 
-async def test_a_body_that_turns_out_too_large_gets_413(client, door):
+@pytest.mark.parametrize("count", [2, 40])
+async def test_a_body_that_turns_out_too_large_gets_413(count, client, door):
     async def chunks():
-        for _ in range(40):
+        for _ in range(count):
             yield b" " * 40_000
 
     small = await client.post("/proofs", data=b" " * 300, headers=JSON | beacon_bearer())

@@ -124,6 +124,11 @@ def test_more_is_told_with_the_time_of_the_server(off_ms):
     assert caught.value.extra == {"server_time_ms": NOW_MS}
 
 
+def test_a_request_that_names_another_key_than_the_one_that_signed_is_refused():
+    with pytest.raises(ForbiddenError, match="device_signature_invalid"):
+        check_now(read(headers_of(a_request(kid="0" * 16))))
+
+
 def test_a_stranger_learns_nothing_about_the_clock():
     headers = headers_of(a_request(timestamp_ms=1), key=ec.generate_private_key(ec.SECP256R1()))
 
