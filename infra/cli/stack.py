@@ -27,6 +27,8 @@ from infra.settings import environment
 FOLDER = Path(".rollcall")
 # Where `up` leaves the variables of its services, for the commands that join them.
 VARIABLES = FOLDER / "variables.json"
+# The accounts of the demo data, and their password.
+LOGINS = FOLDER / "logins.json"
 
 
 def demo(*, json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
@@ -60,20 +62,27 @@ async def _up(port: int) -> bool:
     async with _running(FOLDER, edge_port=port) as stage:
         stack = stage.services.stack
         write_private(VARIABLES, json.dumps({k: v for name in SERVICES for k, v in stack.variables(name).items()}))
-        cast = await build_cast(stage, students=6)
-        _introduce(stage, cast)
+        # The first start makes the demo data; later ones find it in the database.
+        if not LOGINS.exists():
+            write_private(LOGINS, json.dumps(_logins(await build_cast(stage, students=6))))
+        _introduce(stage, json.loads(LOGINS.read_text()))
         await stop.wait()
     return True
 
 
-def _introduce(stage: Stage, cast: Cast) -> None:
+def _logins(cast: Cast) -> dict[str, Any]:
+    people = [{"type": person.type, "email": person.email} for person in cast.logins()]
+    return {"password": cast.password, "people": people}
+
+
+def _introduce(stage: Stage, logins: dict[str, Any]) -> None:
     console = Console(soft_wrap=True)
     console.print(f"\nRollcall is up at [bold]{stage.base_url}[/]  (Ctrl-C stops it; data stays in {FOLDER}/)\n")
     for name in SERVICES:
         console.print(f"  {name:<11} {stage.base_url}/docs/{name}")
-    console.print(f"\n  POST {stage.base_url}/auth/login with one of these; the password is {cast.password}\n")
-    for login in cast.logins():
-        console.print(f"  {login.type:<8} {login.email}")
+    console.print(f"\n  POST {stage.base_url}/auth/login with one of these; the password is {logins['password']}\n")
+    for person in logins["people"]:
+        console.print(f"  {person['type']:<8} {person['email']}")
     console.print("\n  ./dev rollcall streams tail --source attendance --follow    shows the events as they come")
 
 
