@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from beacon_svc.commands.proofs import Submission
 from beacon_svc.domain.claims import Claim
@@ -71,7 +73,7 @@ class PushBody(Body):
     """JSON of POST /beacon/proofs: `{"proofs": [...]}`, at most 100 of one key; or one proof as it is."""
 
     proofs: Annotated[list[ProofBody], Field(min_length=1, max_length=MAX_PROOFS)]
-    is_batch: bool = True
+    is_batch: SkipJsonSchema[bool] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +81,12 @@ class PushBody(Body):
         if not isinstance(given, dict) or given.keys() == {"proofs"}:
             return given
         return {"proofs": [given], "is_batch": False}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe both forms."""
+        batch = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [batch, batch["properties"]["proofs"]["items"]]}
 
 
 class ResultAnswer(Answer):

@@ -20,6 +20,7 @@ from infra.demo.doors import Doors
 from infra.http_server import build_app
 from infra.jwks import LocalKeys
 from infra.private_files import write_private
+from infra.secret_box import SecretBox
 from infra.signing_keys import public_jwk
 from infra.tokens import USER_TOKEN, TokenSigner, TokenVerifier
 from streams.schema import prepare
@@ -206,4 +207,6 @@ async def service(settings, database, now, peers):
             aiohttp.ClientSession() as session,
         ):
             doors = Doors(session, str(server.make_url("")).rstrip("/"))
-            yield Service(doors, people=people, now=now, pool=pool, peers=peers, parts=parts)
+            made = Service(doors, people=people, now=now, pool=pool, peers=peers, parts=parts)
+            made.box = SecretBox.from_file(settings.key_file)
+            yield made

@@ -248,3 +248,32 @@ async def test_while_the_copy_may_be_behind_nobody_is_told_that_a_room_is_not_th
     heard = await service.dev.put(f"/dev/beacons/{beacon.id}/classroom", {"classroom_id": str(uuid4())})
 
     assert (heard.status, heard.word) == (503, "academics_down")
+
+
+async def test_a_shared_secret_can_be_replaced_and_is_not_shown_again(service):
+    body = await made(service, nfc_profile="totp-v1")
+    secret = base64.b32encode(bytes(range(20))).decode()
+
+    changed = (await service.dev.patch(f"/dev/beacons/{body['id']}", {"totp_key": secret}, version=1)).expect(200)
+
+    assert "totp_key" not in changed
+    kept = await service.pool.fetchval("SELECT totp_key_sealed FROM beacon")
+    assert service.box.open(kept, about=f"beacon:{body['id']}:totp") == bytes(range(20))
+
+
+async def test_a_retired_beacon_leaves_its_room_and_cannot_change(service):
+    beacon = await service.a_beacon(room=uuid4())
+    one, other_room = f"/dev/beacons/{beacon.id}", uuid4()
+    await service.knows("classroom", other_room)
+
+    (await service.admin().call("DELETE", one)).expect(204)
+
+    shown = (await service.dev.get(one)).expect(200)
+    assert (shown["classroom_id"], shown["retired_at"] is None, shown["keys"][0]["revoked_at"] is None) == (
+        None,
+        False,
+        False,
+    )
+    assert await service.pool.fetchval("SELECT count(*) FROM beacon_assignment WHERE assigned_to IS NULL") == 0
+    moved = await service.dev.put(f"{one}/classroom", {"classroom_id": str(other_room)})
+    assert (moved.status, moved.word) == (409, "beacon_retired")

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from uuid import uuid4
 
+from beacon_svc.http_api import codes
 from infra.demo.devices import new_key
 from infra.optical_frame import decode
 
@@ -124,3 +125,14 @@ async def test_a_number_in_use_or_in_quarantine_is_not_issued_again(service):
     made = [await service.pool.execute(statement, uuid4(), moment, moment + life) for moment in moments]
 
     assert made == ["INSERT 0 1", "INSERT 0 0", "INSERT 0 1"]
+
+
+async def test_when_no_number_is_free_the_door_says_so_and_the_old_code_lives_on(service, monkeypatch):
+    phone, other = service.a_phone(), service.a_phone()
+    monkeypatch.setattr(codes.secrets, "randbits", lambda _bits: 5)
+    (await asked(service, phone)).expect(201)
+
+    refused = await asked(service, other)
+
+    assert (refused.status, refused.word) == (503, "overloaded")
+    assert await service.pool.fetchval("SELECT count(*) FROM flash_code") == 1

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -46,8 +47,10 @@ async def test_a_change_of_any_signed_field_is_refused_like_an_unknown_beacon(se
     }
     stranger = Beacon(id=other.id, serial="none", origin=beacon.origin, now=service.now)
 
+    nobody = Beacon(id=uuid4(), serial="none", origin=beacon.origin, now=service.now)
     bodies = [body | {field: value} for field, value in changed.items()]
-    answers = [await service.nobody.post("/beacon/auth/token", sent) for sent in (*bodies, stranger.login_body())]
+    bodies += [stranger.login_body(), nobody.login_body()]
+    answers = [await service.nobody.post("/beacon/auth/token", sent) for sent in bodies]
 
     assert {(answer.status, answer.word) for answer in answers} == {(401, "beacon_auth_failed")}
 

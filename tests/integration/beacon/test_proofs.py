@@ -165,6 +165,19 @@ async def test_what_follows_a_missing_proof_waits_for_it(service):
     assert len(service.attendance.heard) == 3
 
 
+async def test_each_of_two_gaps_is_filled_by_itself(service):
+    beacon = await service.a_beacon(room=uuid4())
+    proofs = [beacon.read(await service.blink(service.a_phone())) for _ in range(5)]
+    outcomes = []
+    for queue in ([proofs[n] for n in (0, 2, 4)], [proofs[1]], [proofs[3]]):
+        beacon.queue = queue
+        heard = await beacon.push(service.nobody)
+        outcomes.append(([result["status"] for result in heard.body["results"]], heard.body["ack_seq"]))
+
+    assert outcomes == [(["accepted", "held", "held"], 1), (["accepted"], 3), (["accepted"], 5)]
+    assert len(service.attendance.heard) == 5
+
+
 async def test_a_broken_chain_is_flagged_and_makes_a_human_look(service):
     beacon = await service.a_beacon(room=uuid4())
     await service.sign(beacon)
