@@ -97,11 +97,15 @@ class HallLoad:
         except NO_ANSWER as error:
             load.failures.append(type(error).__name__)
             return
-        if heard.status != CREATED or heard.json()["status"] != "ACCEPTED":
+        if heard.status != CREATED:
             load.failures.append(heard.fault())
             return
+        signature = heard.json()
+        if signature["status"] != "ACCEPTED":
+            load.failures.append(f"{signature['status']} {signature['reason']}")
+            return
         load.latencies_s.append(time.perf_counter() - started)
-        self.acknowledged.append(heard.json()["id"])
+        self.acknowledged.append(signature["id"])
 
 
 def line(connection: Connection, requests: list[bytes]) -> Iterator[Call]:

@@ -57,8 +57,11 @@ class Heard:
         return json.loads(self.body)
 
     def fault(self) -> str:
-        """Say in a few words what went wrong."""
-        return f"{self.status} {self.body[:200].decode(errors='replace')}"
+        """Say in two words what went wrong: the status and the problem's code, else how the body begins."""
+        try:
+            return f"{self.status} {self.json()['code']}"
+        except (ValueError, KeyError, TypeError):
+            return f"{self.status} {self.body[:80].decode(errors='replace')}"
 
 
 class Connection:

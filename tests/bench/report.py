@@ -1,6 +1,7 @@
 """Show a run as tables, or keep it as JSON."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.figures import Figure, Row, Sample, foreign_share, ratio, row_of, verdict
@@ -16,7 +18,7 @@ from tests.bench.floors import CHAIN
 from tests.bench.kept import Kept
 from tests.bench.proofs import SINGLE
 
-MOST_FAILURES_SHOWN = 5
+MOST_KINDS_SHOWN = 5
 
 
 @dataclass(kw_only=True)
@@ -76,8 +78,9 @@ def show(run: Run, console: Console) -> None:
     idle = ", ".join(f"{name} {share:.1%}" for name, share in run.idle.items())
     console.print(f"At rest, of one processor: {idle}")
     console.print(kept_line(run.kept))
-    for failure in run.failures[:MOST_FAILURES_SHOWN]:
-        console.print(f"[red]failed:[/] {failure}", highlight=False)
+    for row in run.rows:
+        for failure, count in Counter(row.failures).most_common(MOST_KINDS_SHOWN):
+            console.print(f"[red]{row.name}: {count} × {escape(failure)}[/]", highlight=False)
     console.print(verdict(run.samples), style="bold")
 
 
