@@ -131,11 +131,11 @@ class Beacon:
             self.token, self.offset, self.synced = heard.body["access_token"], timedelta(0), True
         return heard
 
-    async def push(self, doors: Doors) -> Heard:
-        """Push what waits in the queue, at most 100 proofs, and forget what the server acknowledges."""
+    async def push(self, doors: Doors, *, most: int = 100) -> Heard:
+        """Push what waits in the queue, at most `most` proofs, and forget what the server acknowledges."""
         if self.token is None:
             (await self.log_in(doors)).expect(200)
-        sent = self.queue[:100]
+        sent = self.queue[:most]
         body = sent[0] if len(sent) == 1 else {"proofs": sent}
         heard = await Doors(doors.session, doors.base_url, self.token).post("/beacon/proofs", body)
         acknowledged = heard.body.get("ack_seq", 0)

@@ -20,18 +20,17 @@ async def plan(world: World) -> None:
 
 async def rush(world: World) -> object:
     """A class signs three courses; attendance is killed in the middle and started again."""
-    students = world.day.students[:-1]
     beacon = world.day.beacons["main"]
-    symbols = await _all_symbols(world, students)
+    for symbols in await _all_symbols(world, world.day.students[:-1]):
+        beacon.read(symbols)
+    count = len(beacon.queue)
     results: list[dict[str, Any]] = []
-    for number, blinked in enumerate(symbols):
-        if number == len(symbols) // 3:
+    for number in range(count):
+        if number == count // 3:
             world.stage.services.kill("attendance", SIGKILL)
-        if number == len(symbols) * 2 // 3:
+        if number == count * 2 // 3:
             world.stage.services.start("attendance")
-        beacon.read(blinked)
-        results.append(last_result(world, await beacon.push(world.stage.doors)))
-    world.kept["rush"] = results
+        results.append(last_result(world, await beacon.push(world.stage.doors, most=1)))
     return "none refused" if all(r["status"] != "rejected" for r in results) else "some rejected"
 
 
