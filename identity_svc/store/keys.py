@@ -21,9 +21,8 @@ from infra.telemetry import logger
 from infra.tokens import USER_TOKEN, TokenSigner
 from streams.outbox import Outbox
 
-# How long another process may go on signing with the key before, and so less than any retired key stays shown.
-REFRESH_S = 60
-UNKNOWN_KEY_REFRESH_S = 30
+# A key that an operator revokes is to be out of use within seconds; until then it signs tokens that nobody honours.
+REFRESH_S = 2
 # Verifiers that cache the JWKS must have seen a key before it signs, and keep it until its last token has expired.
 SHOWN_BEFORE = SHOWN_AFTER = timedelta(hours=24)
 ACTIVE_LIFE = timedelta(days=30)
@@ -36,17 +35,17 @@ log = logger(__name__)
 
 
 class KeyRing:
-    """Satisfies ports.TokenMint and tokens.KeySource. Reads the keys anew each minute; keeps them while it cannot."""
+    """Satisfies ports.TokenMint and tokens.KeySource. Reads the keys anew all the time; keeps them while it cannot."""
 
     def __init__(self, pool: Pool, box: SecretBox) -> None:
         self._pool, self._box = pool, box
         self._signer: TokenSigner | None = None
         self._document: dict[str, Any] = {"keys": []}
         self._public: dict[str, ec.EllipticCurvePublicKey] = {}
-        self._loaded_at_s = float("-inf")
+        self._tried_at_s = float("-inf")
 
     async def issue(self, account: Account, session: Session, *, now: datetime) -> str:
-        await self._refresh(REFRESH_S)
+        await self._refresh()
         if self._signer is None:
             raise UnavailableError("keys_unavailable")
         claims = {
@@ -58,16 +57,17 @@ class KeyRing:
         return self._signer.sign(account.id, now=now, ttl=access_life(session, account.type, now=now), claims=claims)
 
     async def jwks(self) -> dict[str, Any]:
-        await self._refresh(REFRESH_S)
+        await self._refresh()
         return self._document
 
     async def find(self, kid: str) -> ec.EllipticCurvePublicKey | None:
-        await self._refresh(REFRESH_S if kid in self._public else UNKNOWN_KEY_REFRESH_S)
+        await self._refresh()
         return self._public.get(kid)
 
-    async def _refresh(self, max_age_s: float) -> None:
-        if time.monotonic() - self._loaded_at_s < max_age_s:
+    async def _refresh(self) -> None:
+        if self._signer is not None and time.monotonic() - self._tried_at_s < REFRESH_S:
             return
+        self._tried_at_s = time.monotonic()
         try:
             kid, key = await load_or_make(self._pool, self._box)
             self._document = await jwks(self._pool)
@@ -77,12 +77,11 @@ class KeyRing:
             log.warning("signing keys could not be read anew", action="keys")
             return
         self._signer, self._public = TokenSigner(USER_TOKEN, key=key, kid=kid), keys_of(self._document)
-        self._loaded_at_s = time.monotonic()
 
     async def ready(self) -> bool:
         """Return whether there is a key to sign with."""
         try:
-            await self._refresh(REFRESH_S)
+            await self._refresh()
         except UnavailableError:
             return False
         return True

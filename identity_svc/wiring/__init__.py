@@ -59,7 +59,8 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                     *DeviceApi(desk, origin=settings.public_origin).routes(),
                 ],
                 doorkeeper=Doorkeeper(
-                    people=TokenVerifier(USER_TOKEN, keys, now=now),
+                    # A revoked key must not live on in what is remembered of its tokens.
+                    people=TokenVerifier(USER_TOKEN, keys, now=now, remembered_count=0),
                     beacons=TokenVerifier(BEACON_TOKEN, LocalKeys({}), now=now),
                 ),
                 registers=[
