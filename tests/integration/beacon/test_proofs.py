@@ -112,6 +112,22 @@ async def test_a_batch_is_answered_item_by_item_in_its_order(service):
     assert service.attendance.calls == 1
 
 
+async def test_a_hundred_proofs_fit_into_one_push(service):
+    beacon = await service.a_beacon(room=uuid4())
+    service.now.forward(days=7)
+    beacon.seq = 10**9
+    for number in range(101):
+        beacon.observe(2**28 - 1 - number)
+
+    first = await beacon.push(service.nobody)
+    second = await beacon.push(service.nobody)
+
+    assert (first.status, len(first.body["results"]), len(second.body["results"])) == (202, 100, 100)
+    assert first.body["results"][0]["reason"] == "chain_gap"
+    assert {result["reason"] for result in first.body["results"][1:]} == {"code_unknown"}
+    assert second.body["results"] == first.body["results"]
+
+
 async def test_while_attendance_is_away_proofs_are_held_and_handed_over_later(service):
     beacon = await service.a_beacon(room=uuid4())
     service.attendance.down = True
