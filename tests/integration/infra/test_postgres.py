@@ -47,9 +47,9 @@ async def test_a_broken_rule_of_the_schema_stays_what_it_is(pool):
             await lent.execute("INSERT INTO room VALUES (1), (1)")
 
 
-@pytest.mark.parametrize("value", ["\0", "\ud800", 5])
+@pytest.mark.parametrize("value", ["\0", "\ud800", 5, ["x"], object()])
 async def test_an_argument_that_postgres_cannot_hold_is_a_fault_of_ours(value, pool):
-    with pytest.raises((asyncpg.DataError, UnicodeEncodeError)):
+    with pytest.raises((asyncpg.DataError, UnicodeEncodeError, TypeError)):
         async with transaction(pool) as lent:
             await lent.execute("INSERT INTO room VALUES (1, $1)", value)
 
