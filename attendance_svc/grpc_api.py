@@ -5,14 +5,16 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.attempts import create_signature_attempt
 from attendance_svc.domain.attempts import Attempt, Method, Status
+from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import Answer
 from attendance_svc.ports import OpenBook
 from contracts.events.envelope import Cause
@@ -25,6 +27,7 @@ from infra.problem_table import GRPC_STATUS
 from infra.request_context import current
 
 Named = TypeVar("Named", bound=UUID)
+Context = grpc.aio.ServicerContext[Any, Any]
 
 # What a beacon can show. Marks and QR scans come through the REST door.
 METHODS: dict[int, Method] = {
@@ -48,6 +51,7 @@ LATEST_AHEAD = timedelta(days=3652)
 # A clock that is this far off says nothing; more would leave what a datetime can hold.
 MAX_UNCERTAINTY = timedelta(days=365)
 IN_FLIGHT = 8
+TOKEN_KEY = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
 
 
 class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
@@ -57,43 +61,54 @@ class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
         self._sources, self._open_book, self._now = sources, open_book, now
 
     async def CreateSignatureAttempt(  # noqa: N802 -- as generated
-        self, request: pb.CreateSignatureAttemptRequest, context: object
+        self, request: pb.CreateSignatureAttemptRequest, context: Context
     ) -> pb.CreateSignatureAttemptResponse:
-        return await self._create(request)
+        return await self._create(request, self._sources_for(context))
 
     async def CreateSignatureAttempts(  # noqa: N802
-        self, request: pb.CreateSignatureAttemptsRequest, context: object
+        self, request: pb.CreateSignatureAttemptsRequest, context: Context
     ) -> pb.CreateSignatureAttemptsResponse:
         if len(request.attempts) > MAX_ATTEMPTS:
             raise InvalidInputError("malformed_field", "attempts")
-        return pb.CreateSignatureAttemptsResponse(results=await self._create_all(request.attempts))
+        results = await self._create_all(request.attempts, self._sources_for(context))
+        return pb.CreateSignatureAttemptsResponse(results=results)
 
-    async def _create_all(self, requests: Sequence[pb.CreateSignatureAttemptRequest]) -> list[pb.AttemptResult]:
+    def _sources_for(self, context: Context) -> Sources:
+        """Return whom to ask for this call: not a copy that lacks what its caller has seen academics write."""
+        metadata = dict(context.invocation_metadata() or ())
+        token = metadata.get(TOKEN_KEY)
+        return self._sources.after(read_token(token if isinstance(token, str) else None))
+
+    async def _create_all(
+        self, requests: Sequence[pb.CreateSignatureAttemptRequest], sources: Sources
+    ) -> list[pb.AttemptResult]:
         """Work in the order of (course, student, key), so that equal batches at once do not wait for each other."""
         order = sorted(range(len(requests)), key=lambda n: _sort_key(requests[n]))
         slots = asyncio.Semaphore(IN_FLIGHT)
 
         async def one(place: int) -> tuple[int, pb.AttemptResult]:
             async with slots:
-                return place, await self._result(requests[place])
+                return place, await self._result(requests[place], sources)
 
         results = dict(await asyncio.gather(*map(one, order)))
         return [results[place] for place in range(len(requests))]
 
-    async def _result(self, request: pb.CreateSignatureAttemptRequest) -> pb.AttemptResult:
+    async def _result(self, request: pb.CreateSignatureAttemptRequest, sources: Sources) -> pb.AttemptResult:
         try:
-            return pb.AttemptResult(response=await self._create(request))
+            return pb.AttemptResult(response=await self._create(request, sources))
         except ProblemError as problem:
             status: int = GRPC_STATUS[type(problem)].value[0]
             return pb.AttemptResult(problem=pb.AttemptProblem(grpc_status=status, code=problem.code))
 
-    async def _create(self, request: pb.CreateSignatureAttemptRequest) -> pb.CreateSignatureAttemptResponse:
+    async def _create(
+        self, request: pb.CreateSignatureAttemptRequest, sources: Sources
+    ) -> pb.CreateSignatureAttemptResponse:
         now = self._now()
         attempt = to_attempt(request, now)
         answer = await create_signature_attempt(
             attempt,
             signature_id=SignatureId(new_id()),
-            sources=self._sources,
+            sources=sources,
             open_book=self._open_book,
             cause=cause_of(attempt.beacon_id, now),
         )

@@ -1,8 +1,8 @@
 """Clock door of attendance_svc: what happens because time has passed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.attempts import resolve_pending, settle_course, settle_overdue
+from attendance_svc.domain.bearings import Bearings, ClockReading
 from attendance_svc.domain.closing import DueSheet
 from attendance_svc.ports import OpenBook, WaitingRoom
 from contracts.events.envelope import Cause
@@ -28,12 +29,22 @@ FIRE_EVERY_S = 1.0
 SWEEP_EVERY_S = 60.0
 LOOK_EVERY_S = 0.5
 RESOLVE_EVERY_S = 2.0
+# The copy grows certain of a moment a second or two after it; whoever waits for that shall not wait much longer.
+RESOLVE_FROM_COPY_EVERY_S = 0.5
+MEASURE_EVERY_S = 5.0
 PRUNE_EVERY_S = 3600.0
 # Proofs are judged up to seven days after their time; a day more lets them wait for their judgement.
 HISTORY = timedelta(days=8)
 
 Work = Callable[[], Awaitable[object]]
 Claim = tuple[UUID, int]
+
+# Whatever waits for `awaiting_validation` and does not go down: look at academics, and at how old the copy of it is.
+PENDING = Gauge("pending_signatures", "Attempts that are not decided yet, by what they wait for", ["reason"])
+COPY_AGE_S = Gauge("attendance_copy_as_of_age_seconds", "How far the oldest shard of the copy of academics is behind")
+# Every decision from the copy waits that much longer. Over 250 ms: one of the clocks is wrong.
+CLOCK_OFFSET_S = Gauge("academics_clock_offset_seconds", "How far academics' clock and ours may be apart")
+MAX_OFFSET = timedelta(milliseconds=250)
 
 log = logger(__name__)
 
@@ -76,6 +87,35 @@ class PrunedCopy(Protocol):
 
     async def prune(self, connection: Connection, before: datetime) -> None:
         """Forget versions that ended `before`, except those that a sheet is counted by."""
+
+
+class LogHead(Protocol):
+    """How far a shard of academics' log goes."""
+
+    @property
+    def incarnation(self) -> UUID:
+        """Which log it is: another one after academics' database was restored."""
+
+    @property
+    def now(self) -> datetime:
+        """What time it was in academics' database."""
+
+
+class LogHeads(Protocol):
+    """Academics' log, as far as it says how it stands."""
+
+    async def head(self, shard: int) -> LogHead:
+        """Return how far a shard goes. Raises: UnavailableError("log_down")."""
+
+
+class Backlog(Protocol):
+    """What waits, and how old the copy is that it waits for."""
+
+    async def count_pending(self) -> Mapping[str, int]:
+        """Return how many attempts are PENDING, by reason."""
+
+    async def find_oldest_as_of(self) -> datetime | None:
+        """Return the moment before which everything is in the whole copy; None while that is not proved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +208,16 @@ class WaitingJob:
             waiting_room=self.waiting_room, sources=self.sources, open_book=self.open_book, cause=_by_job(self.now())
         )
 
+    async def resolve_from_copy(self) -> int:
+        """Judge those of whose time the copy is certain by now, and ask nobody; return how many."""
+        return await resolve_pending(
+            waiting_room=self.waiting_room,
+            sources=self.sources,
+            open_book=self.open_book,
+            cause=_by_job(self.now()),
+            may_ask=False,
+        )
+
     async def sweep(self) -> int:
         """Judge those who wait for a teacher although that was decided; return how many."""
         return await settle_overdue(waiting_room=self.waiting_room, open_book=self.open_book, cause=_by_job(self.now()))
@@ -187,13 +237,71 @@ class PruneJob:
             await self.copy.prune(connection, self.now() - HISTORY)
 
 
-def loops(closing: ClosingJob, sheets: SheetJob, waiting: WaitingJob, pruning: PruneJob) -> Sequence[Loop]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacklogJob:
+    """Measures what waits, and how old the copy is."""
+
+    backlog: Backlog
+    now: Clock = utc_now
+    _reasons: set[str] = field(default_factory=set)
+
+    async def measure(self) -> None:
+        """Measure once; a reason that nobody waits for any more goes to 0."""
+        counts = await self.backlog.count_pending()
+        self._reasons.update(counts)
+        for reason in self._reasons:
+            PENDING.labels(reason).set(counts.get(reason, 0))
+        as_of = await self.backlog.find_oldest_as_of()
+        COPY_AGE_S.set(float("inf") if as_of is None else (self.now() - as_of).total_seconds())
+
+
+@dataclass(slots=True, kw_only=True)
+class ClockJob:
+    """Compares academics' clock with ours. Runs in every process that decides by the copy."""
+
+    heads: LogHeads
+    bearings: Bearings
+    shards: Sequence[int]
+    now: Clock = utc_now
+    _is_off: bool = False
+
+    async def measure(self) -> None:
+        """Ask every shard once how it stands and what time it is there.
+
+        Raises: UnavailableError("log_down") at the first shard that does not answer.
+        """
+        for shard in self.shards:
+            sent_at = self.now()
+            head = await self.heads.head(shard)
+            self.bearings.note_log(shard, head.incarnation)
+            reading = self.bearings.note_clock(head.now, sent_at=sent_at, heard_at=self.now())
+            if reading is not None:
+                self._complain(reading)
+        if (offset := self.bearings.offset()) is not None:
+            CLOCK_OFFSET_S.set(offset.total_seconds())
+
+    def _complain(self, reading: ClockReading) -> None:
+        """Say it once when the clocks drift apart, and once when they are together again."""
+        offset_s = reading.offset.total_seconds()
+        if reading.at_least > MAX_OFFSET and not self._is_off:
+            self._is_off = True
+            log.error("academics' clock and ours are apart", action="clock_off", offset_s=offset_s)
+        elif reading.at_most <= MAX_OFFSET and self._is_off:
+            self._is_off = False
+            log.info("academics' clock and ours agree again", action="clock_agrees", offset_s=offset_s)
+
+
+def loops(
+    closing: ClosingJob, sheets: SheetJob, waiting: WaitingJob, pruning: PruneJob, backlog: BacklogJob
+) -> Sequence[Loop]:
     """Return all background work of this door, each with its rhythm. Any number of replicas may run it."""
     return (
         every(FIRE_EVERY_S, closing.fire),
         every(SWEEP_EVERY_S, closing.sweep),
         every(LOOK_EVERY_S, sheets.look),
         every(RESOLVE_EVERY_S, waiting.resolve),
+        every(RESOLVE_FROM_COPY_EVERY_S, waiting.resolve_from_copy),
+        every(MEASURE_EVERY_S, backlog.measure),
         every(SWEEP_EVERY_S, waiting.sweep),
         every(PRUNE_EVERY_S, pruning.prune),
     )

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts
+from attendance_svc.domain.copy import CopiedFacts, Question
+from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
 from contracts.events.envelope import Envelope
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, TeacherId
@@ -36,15 +38,35 @@ class CourseDirectory(Protocol):
         ...
 
 
-class Timetable(Protocol):
-    """What attendance's own copy of academics knows."""
+class CourseCopy(Protocol):
+    """Attendance's own copy of what academics has recorded."""
 
-    async def find_in_room(self, classroom_id: ClassroomId, at: datetime) -> Sequence[CourseId] | None:
-        """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell."""
+    async def look_up(self, questions: Sequence[Question], *, margin: timedelta | None) -> list[CopiedFacts]:
+        """Return what the copy knows about each question, all in one snapshot.
+
+        As of `at` where everything committed before `at` + `margin` is in the copy, else the newest that it has.
+        """
         ...
 
-    async def find_course(self, course_id: CourseId, at: datetime) -> tuple[Course, frozenset[TeacherId]] | None:
-        """Return a course and its teachers as last heard; None when it is not known, or the copy is being made anew."""
+    async def has(self, seen: SeenVersion) -> bool:
+        """Return whether the copy has this version or a later one; waits up to 300 ms for it."""
+        ...
+
+    async def find_as_of(self) -> datetime | None:
+        """Return the latest moment before which everything is in the copy of some shard; None while none is proved."""
+        ...
+
+
+class Timetable(Protocol):
+    """What takes place where and for whom, as far as attendance's own copy of academics knows."""
+
+    async def find_in_room(
+        self, classroom_id: ClassroomId, at: datetime, *, margin: timedelta | None
+    ) -> Sequence[CourseId] | None:
+        """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell.
+
+        margin: as for CourseCopy; one course may be what was known 5 s before, none or several may not.
+        """
         ...
 
     async def list_expected(self, course_id: CourseId, at: datetime) -> Sequence[StudentId]:
@@ -143,8 +165,13 @@ OpenBook = Callable[[], AbstractAsyncContextManager[SignatureBook]]
 class WaitingRoom(Protocol):
     """The attempts that could not be judged when they came."""
 
-    async def list_waiting(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Signature]:
-        """Return PENDING `awaiting_validation` in order of (t, id), those after the given place."""
+    async def list_waiting(
+        self, *, after: tuple[datetime, UUID] | None, until: datetime | None, with_claims: bool, limit: int
+    ) -> list[Signature]:
+        """Return PENDING `awaiting_validation` in order of (t, id), those after the given place.
+
+        until: the latest `t`; None: any. with_claims: also those about whose claim somebody else must be asked.
+        """
         ...
 
     async def list_overdue(self, *, limit: int) -> list[CourseId]:

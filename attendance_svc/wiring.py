@@ -10,22 +10,35 @@ import asyncpg
 import grpc.aio
 
 from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory, GrpcNfcCodes, GrpcPhones
+from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.nfc import NfcDoor, WrongCodes
 from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
+from attendance_svc.domain.bearings import Bearings
 from attendance_svc.grpc_api import AttendanceDesk
 from attendance_svc.http_api.desk import Desk
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
-from attendance_svc.jobs import ClosingJob, PruneJob, SheetJob, WaitingJob, loops
+from attendance_svc.jobs import (
+    MEASURE_EVERY_S,
+    BacklogJob,
+    ClockJob,
+    ClosingJob,
+    PruneJob,
+    SheetJob,
+    WaitingJob,
+    every,
+    loops,
+)
 from attendance_svc.ports import OpenBook
 from attendance_svc.settings import Settings
 from attendance_svc.store import academics_history, closing, sheets
+from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.timetable import CopiedTimetable
-from attendance_svc.store.waiting import PostgresWaitingRoom
+from attendance_svc.store.waiting import PostgresBacklog, PostgresWaitingRoom
 from contracts.problems import UnavailableError
 from contracts.rpc.attendance.api.v1.attendance_pb2_grpc import add_AttendanceCommandServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
@@ -75,7 +88,11 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(shards))
         phones = GrpcPhones(identity, origin=settings.public_origin)
         sources = Sources(
-            directory=GrpcCourseDirectory(academics),
+            academics=Academics(
+                copy=CopiedCourses(pool, shard_count=shards),
+                directory=GrpcCourseDirectory(academics),
+                bearings=Bearings(),
+            ),
             timetable=CopiedTimetable(pool),
             phones=phones,
             codes=GrpcNfcCodes(beacon),
@@ -104,7 +121,10 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 "consumers": [build_consumer(settings, background, academics).run],
                 "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
             },
-            everywhere=[build_ears(settings, identity, news).run],
+            everywhere=[
+                build_ears(settings, identity, news).run,
+                build_clock(settings, academics, sources.academics.bearings, now),
+            ],
             ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
         )
 
@@ -147,6 +167,14 @@ def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNew
     )
 
 
+def build_clock(settings: Settings, academics: grpc.aio.Channel, bearings: Bearings, now: Clock) -> Loop:
+    """Return what compares academics' clock with ours, for as long as the process runs."""
+    shards = range(settings.shard_count)
+    return every(
+        MEASURE_EVERY_S, ClockJob(heads=GrpcEventLog(academics), bearings=bearings, shards=shards, now=now).measure
+    )
+
+
 def build_jobs(
     settings: Settings, pool: Pool, academics: grpc.aio.Channel, sources: Sources, *, book: OpenBook, now: Clock
 ) -> Sequence[Loop]:
@@ -156,6 +184,7 @@ def build_jobs(
         sheets=SheetJob(pool=pool, sheets=PostgresSheets(Outbox(settings.shard_count)), open_book=book, now=now),
         waiting=WaitingJob(waiting_room=PostgresWaitingRoom(pool), sources=sources, open_book=book, now=now),
         pruning=PruneJob(pool=pool, copy=academics_history, now=now),
+        backlog=BacklogJob(backlog=PostgresBacklog(pool), now=now),
     )
 
 

@@ -1,20 +1,27 @@
-"""Ask those who know about an attempt: academics for the plan, identity and beacon_svc for a phone's claim."""
+"""Find out what holds about an attempt: from the copy of academics, else from academics, identity and beacon_svc."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from attendance_svc.commands.academics import Academics
 from attendance_svc.domain.attempts import Attempt, Facts, NfcClaim, PlanFacts, ProofFacts
-from attendance_svc.ports import CourseDirectory, NfcCodes, Phones, Timetable
+from attendance_svc.domain.freshness import SeenVersion
+from attendance_svc.ports import NfcCodes, Phones, Timetable
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Everybody who may be asked about an attempt."""
+    """Everybody who knows something about an attempt."""
 
-    directory: CourseDirectory
+    academics: Academics
     timetable: Timetable
     phones: Phones
     codes: NfcCodes
+
+    def after(self, seen: SeenVersion | None) -> "Sources":
+        """Return the same, for a caller who has seen academics write `seen`."""
+        return self if seen is None else replace(self, academics=self.academics.after(seen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,32 +33,71 @@ class Asked:
     missing: frozenset[str] = frozenset()
 
 
+async def find_out(attempt: Attempt, *, sources: Sources) -> Asked:
+    """Return what held at `attempt.t`, asking as few as possible; an outage is a fact (None), not an error."""
+    [known] = await look_up([attempt], sources=sources)
+    return known or await ask(attempt, sources=sources)
+
+
+async def look_up(attempts: Sequence[Attempt], *, sources: Sources) -> list[Asked | None]:
+    """Return what held about each attempt as far as nobody else need be asked; all are read in one snapshot.
+
+    None: `ask` about this one, without letting the others wait for it.
+    """
+    proofs = {
+        place: ProofFacts(has_device=attempt.has_device)
+        for place, attempt in enumerate(attempts)
+        if attempt.claim is None
+    }
+    found = await _look_up([(attempts[place], proof) for place, proof in proofs.items()], sources)
+    known = list[Asked | None]([None] * len(attempts))
+    for (place, proof), (attempt, plan) in zip(proofs.items(), found, strict=True):
+        if plan is not None:
+            known[place] = Asked(attempt=attempt, facts=Facts(plan=plan, proof=proof))
+    return known
+
+
 async def ask(attempt: Attempt, *, sources: Sources) -> Asked:
-    """Return what held at `attempt.t`; an outage is a fact (None), not an error."""
+    """Ask those who know what held at `attempt.t`; an outage is a fact (None), not an error."""
     missing: set[str] = set()
     proof: ProofFacts | None = ProofFacts(has_device=attempt.has_device)
-    if attempt.claim is not None:
+    plan: PlanFacts | None = None
+    if attempt.claim is None:
+        attempt, plan = await _place(attempt, sources)
+    else:
         attempt, proof, missing = await _ask_about_claim(attempt, attempt.claim, sources)
-    attempt, plan = await _ask_academics(attempt, sources)
+        [(attempt, plan)] = await _look_up([(attempt, proof)], sources)
+    if plan is None and attempt.course_id is not None:
+        plan = await sources.academics.ask(attempt)
     if plan is None:
         missing |= {"academics"}
     return Asked(attempt=attempt, facts=Facts(plan=plan, proof=proof), missing=frozenset(missing))
 
 
-async def _ask_academics(attempt: Attempt, sources: Sources) -> tuple[Attempt, PlanFacts | None]:
-    if attempt.course_id is None:
-        if attempt.classroom_id is None:
-            return attempt, PlanFacts(course=None)
-        courses = await sources.timetable.find_in_room(attempt.classroom_id, attempt.t)
-        if courses is None:
-            return attempt, None
-        if len(courses) != 1:
-            return attempt, PlanFacts(course=None, basis="copy")
-        attempt = replace(attempt, course_id=courses[0])
-    try:
-        return attempt, await sources.directory.get_plan(attempt)
-    except UnavailableError:
+async def _look_up(
+    wanted: Sequence[tuple[Attempt, ProofFacts | None]], sources: Sources
+) -> list[tuple[Attempt, PlanFacts | None]]:
+    found = [await _place(attempt, sources) for attempt, _ in wanted]
+    places = [place for place, (attempt, plan) in enumerate(found) if plan is None and attempt.course_id is not None]
+    plans = await sources.academics.look_up([(found[place][0], wanted[place][1]) for place in places])
+    for place, plan in zip(places, plans, strict=True):
+        found[place] = found[place][0], plan
+    return found
+
+
+async def _place(attempt: Attempt, sources: Sources) -> tuple[Attempt, PlanFacts | None]:
+    """Return the attempt with its course: the only one in the proved room. The facts: that there is no such course."""
+    if attempt.course_id is not None:
         return attempt, None
+    if attempt.classroom_id is None:
+        return attempt, PlanFacts(course=None, basis="copy")
+    margin = sources.academics.margin
+    courses = await sources.timetable.find_in_room(attempt.classroom_id, attempt.t, margin=margin)
+    if courses is None:
+        return attempt, None
+    if len(courses) != 1:
+        return attempt, PlanFacts(course=None, basis="copy")
+    return replace(attempt, course_id=courses[0]), None
 
 
 async def _ask_about_claim(

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from attendance_svc.commands.asking import Asked, Sources, ask
+from attendance_svc.commands.asking import Asked, Sources, ask, find_out, look_up
 from attendance_svc.commands.steps import judged_step, new_step, news_of, superseded_step
 from attendance_svc.domain.attempts import Attempt, Decision, Facts
 from attendance_svc.domain.deciding import decide_attempt
 from attendance_svc.domain.evidence import evidence_of, plan_from
-from attendance_svc.domain.signatures import Answer, Evidence, Signature, Situation, Step
+from attendance_svc.domain.signatures import PRESENT, Answer, Evidence, Signature, Situation, Step
 from attendance_svc.domain.standing import decide_standing
 from attendance_svc.ports import OpenBook, SignatureBook, WaitingRoom
 from contracts.events.envelope import Cause
@@ -21,8 +21,11 @@ from contracts.problems import ConflictError
 
 PAGE = 100
 NOBODY = UUID(int=0)
+EVERYBODY = frozenset(("academics", "identity", "beacon"))
 # A rise of `wrong_classroom` in one room: check where its beacon hangs.
 JUDGED = Counter("attendance_attempts_total", "Attempts judged, by status and reason.", ("status", "reason"))
+# Each of them may differ from what academics would have said, if it recorded a change in the last five seconds.
+ON_RECENT = Counter("accepted_on_recent_facts_total", "Attempts accepted by what was known up to five seconds before.")
 
 
 async def create_signature_attempt(
@@ -34,19 +37,25 @@ async def create_signature_attempt(
     Safe to repeat with an idempotency key; without one, a student still has one standing signature per course.
     Raises: ConflictError("idempotency_key_reused").
     """
-    asked = await ask(attempt, sources=sources)
+    asked = await find_out(attempt, sources=sources)
     async with open_book() as book:
         await book.lock(asked.attempt.course_id, attempt.student_id)
         if repeated := await _find_repeat(attempt, book):
             return repeated
         situation = await book.get_situation(asked.attempt.course_id, "student", attempt.student_id)
-        facts = completed(asked.facts, situation)
-        decision = decide_attempt(facts, asked.attempt)
+        facts, decision = judge(asked, situation)
         signature = to_signature(signature_id, asked.attempt, facts, decision)
         steps, answer = placed(signature, situation.standing, evidence_of(facts, asked.attempt), cause)
         await book.keep(steps, news_of(steps, cause))
-    JUDGED.labels(decision.status, decision.reason).inc()
+    note_judged(facts, decision)
     return answer
+
+
+def note_judged(facts: Facts, decision: Decision) -> None:
+    """Count an attempt that was judged."""
+    JUDGED.labels(decision.status, decision.reason).inc()
+    if decision.status in PRESENT and facts.plan is not None and facts.plan.basis == "recent":
+        ON_RECENT.inc()
 
 
 async def _find_repeat(attempt: Attempt, book: SignatureBook) -> Answer | None:
@@ -76,6 +85,19 @@ def completed(facts: Facts, situation: Situation) -> Facts:
         is_settled=situation.is_settled,
         is_under_review=situation.is_under_review,
     )
+
+
+def judge(asked: Asked, situation: Situation) -> tuple[Facts, Decision]:
+    """Return what is known of an attempt with what attendance itself knows, and what that earns.
+
+    A no by facts that may be seconds old is none: it waits until they are certain.
+    """
+    facts = completed(asked.facts, situation)
+    decision = decide_attempt(facts, asked.attempt)
+    if decision.status == "REFUSED" and facts.plan is not None and facts.plan.basis == "recent":
+        facts = replace(facts, plan=None)
+        decision = decide_attempt(facts, asked.attempt)
+    return facts, decision
 
 
 def to_signature(id_: SignatureId, attempt: Attempt, facts: Facts, decision: Decision) -> Signature:
@@ -117,54 +139,65 @@ def placed(
     return [step], Answer(signature=standing, reason="already_signed", is_new=False)
 
 
-async def resolve_pending(*, waiting_room: WaitingRoom, sources: Sources, open_book: OpenBook, cause: Cause) -> int:
+async def resolve_pending(
+    *, waiting_room: WaitingRoom, sources: Sources, open_book: OpenBook, cause: Cause, may_ask: bool = True
+) -> int:
     """Judge again, in order of their time, the attempts whose facts were not to be had; return how many were decided.
 
-    What still cannot be asked about stays PENDING. Safe to repeat, and to run in several processes.
+    may_ask: False looks at the copy of academics alone. What still cannot be known stays PENDING.
+    Safe to repeat, and to run in several processes.
     """
     decided, place = 0, None
-    missing: frozenset[str] = frozenset()
-    while "academics" not in missing:
-        page = await waiting_room.list_waiting(after=place, limit=PAGE)
-        for signature in page:
-            place = (signature.t, signature.id)
-            if _can_be_asked(signature, missing):
-                done, lacking = await resolve(signature, sources=sources, open_book=open_book, cause=cause)
-                decided, missing = decided + done, missing | lacking
+    missing: frozenset[str] = frozenset() if may_ask else EVERYBODY
+    until: datetime | None = None
+    while True:
+        if "academics" in missing and until is None:
+            until = await sources.academics.find_certain_until()
+            if until is None:
+                return decided
+        page = await waiting_room.list_waiting(after=place, until=until, with_claims=may_ask, limit=PAGE)
+        known = await look_up([_attempt(each) for each in page], sources=sources)
+        for signature, looked_up in zip(page, known, strict=True):
+            place, asked = (signature.t, signature.id), looked_up
+            if asked is None and _can_be_asked(signature, missing):
+                asked = await ask(_attempt(signature), sources=sources)
+                missing |= asked.missing
+            if asked is not None:
+                decided += await resolve(signature, asked, open_book=open_book, cause=cause)
         if len(page) < PAGE:
-            break
-    return decided
+            return decided
+
+
+def _attempt(signature: Signature) -> Attempt:
+    assert signature.attempt is not None  # noqa: S101 -- only attempts of students wait
+    return signature.attempt
 
 
 def _can_be_asked(signature: Signature, missing: frozenset[str]) -> bool:
     """Return whether asking may help: who did not answer a moment ago is not asked for everybody else."""
-    has_claim = signature.attempt is not None and signature.attempt.claim is not None
-    return not missing or ("academics" not in missing and not has_claim)
+    return not missing or ("academics" not in missing and _attempt(signature).claim is None)
 
 
-async def resolve(
-    signature: Signature, *, sources: Sources, open_book: OpenBook, cause: Cause
-) -> tuple[bool, frozenset[str]]:
-    """Judge one waiting attempt again; return whether it was decided, and which services did not answer."""
-    assert signature.attempt is not None  # noqa: S101 -- only attempts of students wait
-    asked = await ask(signature.attempt, sources=sources)
+async def resolve(signature: Signature, asked: Asked, *, open_book: OpenBook, cause: Cause) -> bool:
+    """Judge one waiting attempt again by what was found out; return whether that decided it."""
     if asked.facts.plan is None or asked.facts.proof is None:
-        return False, asked.missing
+        return False
     async with open_book() as book:
         await book.lock(asked.attempt.course_id, signature.subject_id)
         before = await book.find(signature.id)
         if before is None or (before.version, before.is_open) != (signature.version, True):
-            return False, frozenset()
+            return False
         situation = await book.get_situation(asked.attempt.course_id, "student", signature.subject_id)
         steps = rejudged(before, asked, situation, cause)
+        if steps[-1].after.reason == before.reason:
+            return False
         await book.keep(steps, news_of(steps, cause))
-    return True, frozenset()
+    return True
 
 
 def rejudged(before: Signature, asked: Asked, situation: Situation, cause: Cause) -> list[Step]:
     """Return the steps by which a PENDING attempt gets its judgement."""
-    facts = completed(asked.facts, situation)
-    decision = decide_attempt(facts, asked.attempt)
+    facts, decision = judge(asked, situation)
     after = replace(
         to_signature(before.id, asked.attempt, facts, decision), version=before.version, announced=before.announced
     )
@@ -218,7 +251,10 @@ async def settle_waiting(course_id: CourseId, *, open_book: OpenBook, cause: Cau
 async def _settled(
     book: SignatureBook, course_id: CourseId, waiting: Sequence[tuple[Signature, Evidence]], cause: Cause
 ) -> list[Step]:
-    """What academics said is in the evidence: it was recorded at that time for ever, so nobody is asked."""
+    """What academics said is in the evidence: it was recorded at that time for ever, so nobody is asked.
+
+    Who would be refused by what was only recent goes back to waiting for certainty.
+    """
     situations = await book.get_situations(course_id, "student", [before.subject_id for before, _ in waiting])
     steps: list[Step] = []
     for before, evidence in waiting:

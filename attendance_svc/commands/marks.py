@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
+from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.attempts import answer_of, settle_waiting
 from attendance_svc.commands.steps import judged_step, new_step, news_of, superseded_step, voided_step
 from attendance_svc.domain.attempts import RULE_VERSION, Course
 from attendance_svc.domain.marks import Presence, check_rank, check_teacher_window
-from attendance_svc.domain.signatures import PRESENT, Answer, HumanType, Kind, Signature, Situation, Step
+from attendance_svc.domain.signatures import PRESENT, Answer, Evidence, HumanType, Kind, Signature, Situation, Step
 from attendance_svc.ports import CourseDirectory, OpenBook, SignatureBook
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, SignatureId, StudentId, TeacherId
@@ -70,7 +71,7 @@ async def sign_as_teacher(
     course_id: CourseId,
     *,
     new: NewSignature,
-    directory: CourseDirectory,
+    academics: Academics,
     open_book: OpenBook,
     cause: Cause,
 ) -> Answer:
@@ -80,8 +81,8 @@ async def sign_as_teacher(
     Raises: NotFoundError("not_found"), ForbiddenError("forbidden" | "decided_by_admin"),
     ConflictError(a MarkRefusal), UnavailableError("academics_down").
     """
-    course = await _find_course(course_id, teacher, directory, cause)
-    await _check_teacher(teacher, course, directory, cause, "own")
+    checked = await academics.check(lambda directory: _check_presence(teacher, course_id, directory, cause))
+    course = checked.found
     signature = Signature(
         id=new.id,
         school_id=course.school_id,
@@ -106,7 +107,7 @@ async def sign_as_teacher(
             return Answer(signature=situation.standing, reason="already_signed", is_new=False)
         if situation.is_under_review:
             raise ForbiddenError("decided_by_admin")
-        evidence = {"course_version": course.version}
+        evidence = checked.evidence() | {"course_version": course.version}
         step = new_step(signature, cause=cause, evidence=evidence, opens_course=not situation.teacher_signed)
         await book.keep([step], news_of([step], cause))
     await _settle(step.after, open_book, cause)
@@ -114,18 +115,15 @@ async def sign_as_teacher(
 
 
 async def mark_by_hand(
-    human: Human, mark: Mark, *, new: NewSignature, directory: CourseDirectory, open_book: OpenBook, cause: Cause
+    human: Human, mark: Mark, *, new: NewSignature, academics: Academics, open_book: OpenBook, cause: Cause
 ) -> Answer:
     """Record what a human says; it takes the place of what stands and ends whatever is PENDING.
 
     Raises: NotFoundError("not_found"), ForbiddenError("forbidden" | "decided_by_admin"),
     ConflictError("not_enrolled" | "idempotency_key_reused" | a MarkRefusal), UnavailableError("academics_down").
     """
-    course = await _find_course(mark.course_id, human, directory, cause)
-    if human.type == "teacher":
-        await _check_teacher(human, course, directory, cause, "other")
-    await _check_expected(mark.kind, mark.subject_id, course, directory, cause)
-    signature = _marked(human, mark, new, course, cause)
+    checked = await academics.check(lambda directory: _check_may_mark(human, mark, directory, cause))
+    signature = _marked(human, mark, new, checked.found, cause)
     async with open_book() as book:
         await book.lock(mark.course_id, mark.subject_id, alone=mark.kind == "teacher")
         if repeated := await _find_repeat(signature, book):
@@ -133,9 +131,8 @@ async def mark_by_hand(
         situation = await book.get_situation(mark.course_id, mark.kind, mark.subject_id)
         _check_rank(human, situation)
         opens = mark.kind == "teacher" and signature.stands and not situation.teacher_signed
-        step = new_step(
-            signature, cause=cause, evidence={"course_version": course.version}, note=mark.note, opens_course=opens
-        )
+        evidence = checked.evidence() | {"course_version": checked.found.version}
+        step = new_step(signature, cause=cause, evidence=evidence, note=mark.note, opens_course=opens)
         steps = [*_ended(situation, signature.id, cause), step]
         await book.keep(steps, news_of(steps, cause))
     await _settle(step.after, open_book, cause)
@@ -143,7 +140,7 @@ async def mark_by_hand(
 
 
 async def change_status(
-    human: Human, correction: Correction, *, directory: CourseDirectory, open_book: OpenBook, cause: Cause
+    human: Human, correction: Correction, *, academics: Academics, open_book: OpenBook, cause: Cause
 ) -> Signature:
     """Give a signature the status that a human says, with their words why; ends whatever else is PENDING.
 
@@ -154,7 +151,7 @@ async def change_status(
     status = correction.status
     async with open_book() as book:
         seen = _of_school(await book.find(correction.signature_id), human)
-    await _check_may_change(human, seen, status, directory, cause)
+    evidence = await _check_may_change(human, seen, status, academics, cause)
     async with open_book() as book:
         await book.lock(seen.course_id, seen.subject_id, alone=seen.kind == "teacher")
         before = _of_school(await book.find(correction.signature_id), human)
@@ -164,7 +161,7 @@ async def change_status(
         _check_rank(human, situation)
         ended = _make_room(before, status, situation, cause)
         after = replace(before, status=status, reason=REASONS[human.type], judged_by=human.type, judged_at=cause.at)
-        step = judged_step(before, after, cause=cause, evidence={}, note=correction.note)
+        step = judged_step(before, after, cause=cause, evidence=evidence, note=correction.note)
         await book.keep([*ended, step], news_of([*ended, step], cause))
     await _settle(step.after, open_book, cause)
     return step.after
@@ -217,19 +214,41 @@ async def _check_expected(
         raise ConflictError("not_enrolled")
 
 
+async def _check_presence(teacher: Human, course_id: CourseId, directory: CourseDirectory, cause: Cause) -> Course:
+    course = await _find_course(course_id, teacher, directory, cause)
+    await _check_teacher(teacher, course, directory, cause, "own")
+    return course
+
+
+async def _check_may_mark(human: Human, mark: Mark, directory: CourseDirectory, cause: Cause) -> Course:
+    course = await _find_course(mark.course_id, human, directory, cause)
+    if human.type == "teacher":
+        await _check_teacher(human, course, directory, cause, "other")
+    await _check_expected(mark.kind, mark.subject_id, course, directory, cause)
+    return course
+
+
 async def _check_may_change(
-    human: Human, seen: Signature, status: MarkStatus, directory: CourseDirectory, cause: Cause
-) -> None:
-    if seen.course_id is None:
+    human: Human, seen: Signature, status: MarkStatus, academics: Academics, cause: Cause
+) -> Evidence:
+    """Return what allowed it, as it is kept with the step: nothing of academics for administrators."""
+    course_id = seen.course_id
+    if course_id is None:
         raise ConflictError("course_unknown")
     if human.type == "admin":
-        return
+        return {}
     if seen.kind == "teacher":
         raise ForbiddenError("forbidden")
-    course = await _find_course(seen.course_id, human, directory, cause)
-    await _check_teacher(human, course, directory, cause, "other")
-    if status in PRESENT:
-        await _check_expected(seen.kind, seen.subject_id, course, directory, cause)
+
+    async def check(directory: CourseDirectory) -> Course:
+        course = await _find_course(course_id, human, directory, cause)
+        await _check_teacher(human, course, directory, cause, "other")
+        if status in PRESENT:
+            await _check_expected(seen.kind, seen.subject_id, course, directory, cause)
+        return course
+
+    checked = await academics.check(check)
+    return checked.evidence() | {"course_version": checked.found.version}
 
 
 def _check_rank(human: Human, situation: Situation) -> None:

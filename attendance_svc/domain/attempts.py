@@ -130,10 +130,21 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlace:
+    """How far the copy was when facts were read from it. shard, pos: None when several shards vouch for them."""
+
+    shard: int | None
+    pos: int | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFacts:
     """What academics had recorded at `t`. course: None when the student's school has no such course.
 
     has_rooms, is_room_linked: whether the course is tied to rooms, and to the proved one.
+    basis: "copy": as certain as if academics had said it; "recent": what was known at most 5 s before; "rpc": academics
+    said it. place: of the copy, unless it was academics.
     """
 
     course: Course | None
@@ -142,6 +153,7 @@ class PlanFacts:
     has_rooms: bool = False
     is_room_linked: bool = False
     basis: Basis = "rpc"
+    place: CopyPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

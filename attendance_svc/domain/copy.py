@@ -1,24 +1,35 @@
-"""What the copy of academics says, and how far it can be trusted."""
+"""What the copy of academics is asked, and what it says."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from attendance_svc.domain.attempts import PlanFacts
-from contracts.ids import TeacherId
+from attendance_svc.domain.freshness import CopyState
+from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What had academics recorded at `at` of a course, and of a student and a room in it.
+
+    school_id: of the one who asks, by whose shard an unknown course is judged; None: by the copy as a whole.
+    """
+
+    course_id: CourseId
+    at: datetime
+    school_id: SchoolId | None = None
+    student_id: StudentId | None = None
+    classroom_id: ClassroomId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedFacts:
-    """What the copy had recorded at a moment, read in one snapshot with its own freshness.
+    """What the copy says, and how far it can be trusted, in one snapshot.
 
-    plan: None while a school's preferences are not known. teacher_ids: who is assigned to the course.
-    as_of: everything academics committed before is in the copy; None while nothing is proved, or work on it goes on.
-    facts_since: for an earlier moment the copy knows too little. is_tainted: an event of the course, of one of its
-    groups or of the preferences could not be applied, or one that nobody can assign.
+    plan: as of the moment asked for if the copy is certain of it, else the newest; None while a school's preferences
+    are not known. teacher_ids: who is assigned to the course.
     """
 
     plan: PlanFacts | None
     teacher_ids: frozenset[TeacherId]
-    as_of: datetime | None
-    facts_since: datetime | None
-    is_tainted: bool
+    state: CopyState

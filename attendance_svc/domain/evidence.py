@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from attendance_svc.domain.attempts import Attempt, Basis, Course, Facts, PlanFacts, Preferences
+from attendance_svc.domain.attempts import Attempt, Basis, CopyPlace, Course, Facts, PlanFacts, Preferences
 from attendance_svc.domain.signatures import Evidence, Value
 from contracts.ids import CourseId, SchoolId
 
@@ -30,13 +30,25 @@ def evidence_of(facts: Facts, attempt: Attempt) -> dict[str, Value]:
 
 
 def _plan(plan: PlanFacts) -> dict[str, Value]:
-    fields: dict[str, Value] = {"basis": plan.basis, "is_known": plan.course is not None}
+    fields = basis_of(plan.basis, plan.place) | {"is_known": plan.course is not None}
     if plan.course is not None:
         fields |= _course(plan.course) | _preferences(plan.preferences)
     return fields | {
         "is_enrolled": plan.is_enrolled,
         "has_rooms": plan.has_rooms,
         "is_room_linked": plan.is_room_linked,
+    }
+
+
+def basis_of(basis: Basis, place: CopyPlace | None) -> dict[str, Value]:
+    """Return who said what a decision rests on, and how far the copy was if it was the copy."""
+    if place is None:
+        return {"basis": basis}
+    return {
+        "basis": basis,
+        "copy_shard": place.shard,
+        "copy_pos": place.pos,
+        "copy_as_of": place.as_of.isoformat(),
     }
 
 
@@ -80,6 +92,18 @@ def plan_from(evidence: Evidence) -> PlanFacts | None:
         has_rooms=bool(evidence["has_rooms"]),
         is_room_linked=bool(evidence["is_room_linked"]),
         basis=basis,
+        place=_place_from(evidence),
+    )
+
+
+def _place_from(evidence: Evidence) -> CopyPlace | None:
+    if "copy_as_of" not in evidence:
+        return None
+    shard, pos = evidence["copy_shard"], evidence["copy_pos"]
+    return CopyPlace(
+        shard=None if shard is None else int(shard),
+        pos=None if pos is None else int(pos),
+        as_of=datetime.fromisoformat(str(evidence["copy_as_of"])),
     )
 
 

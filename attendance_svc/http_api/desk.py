@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
+from aiohttp import web
+
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.marks import Human
 from attendance_svc.commands.nfc import NfcDoor
 from attendance_svc.domain.attempts import Course
+from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import HumanType
-from attendance_svc.ports import OpenBook
+from attendance_svc.ports import CourseDirectory, OpenBook
 from attendance_svc.queries import SignatureView
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, TeacherId
@@ -21,6 +24,7 @@ from infra.tokens import Caller, CallerType
 from streams.names import shard_of
 
 SIGNERS: frozenset[CallerType] = frozenset(("student", "teacher", "admin"))
+TOKEN_HEADER = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
 STAFF: frozenset[CallerType] = frozenset(("teacher", "admin"))
 ADMINS: frozenset[CallerType] = frozenset(("admin",))
 SHEET_READERS: frozenset[CallerType] = frozenset(("teacher", "admin", "dev"))
@@ -51,36 +55,34 @@ class Desk:
     def token(self, school_id: UUID | None, signature_id: UUID, version: int) -> dict[str, str]:
         """Return the header by which a reader of attendance's events can wait for this write."""
         shard = shard_of(school_id, self.shard_count)
-        return {"x-consistency-token": f"attendance/{shard}/signature:{signature_id}@{version}"}
+        return {TOKEN_HEADER: f"attendance/{shard}/signature:{signature_id}@{version}"}
+
+    def sources_for(self, request: web.Request) -> Sources:
+        """Return whom to ask for this request: not a copy that lacks what its caller has seen academics write."""
+        return self.sources.after(read_token(request.headers.get(TOKEN_HEADER)))
 
     async def find_course(self, caller: Caller, course_id: CourseId) -> Course:
         """Return a course that the caller may look into: teachers their own, admins their school's, developers any.
 
+        While academics is away, what was last heard of the course counts.
         Raises: NotFoundError("not_found"), ForbiddenError("forbidden"), UnavailableError("academics_down").
         """
-        school_id = SchoolId(caller.school_id) if caller.school_id else None
-        course, is_assigned = await self._look_up(caller, course_id, school_id)
-        if course is None or school_id not in (None, course.school_id):
-            raise NotFoundError("not_found")
-        if caller.type == "teacher" and not is_assigned:
-            raise ForbiddenError("forbidden")
-        return course
+        now, school_id = self.now(), SchoolId(caller.school_id) if caller.school_id else None
 
-    async def _look_up(
-        self, caller: Caller, course_id: CourseId, school_id: SchoolId | None
-    ) -> tuple[Course | None, bool]:
-        """Ask academics; while it is away, who was there can still be looked at by what was last heard."""
-        now, teacher_id = self.now(), TeacherId(caller.id)
-        try:
-            course = await self.sources.directory.find_course(course_id, school_id=school_id, at=now)
+        async def look(directory: CourseDirectory) -> Course:
+            course = await directory.find_course(course_id, school_id=school_id, at=now)
             if course is None or caller.type != "teacher":
-                return course, False
-            return course, await self.sources.directory.is_teacher(teacher_id, course, at=now)
+                return _shown(caller, course)
+            is_assigned = await directory.is_teacher(TeacherId(caller.id), course, at=now)
+            return _shown(caller, course, is_assigned=is_assigned)
+
+        try:
+            return (await self.sources.academics.check(look)).found
         except UnavailableError:
-            known = await self.sources.timetable.find_course(course_id, now)
-            if known is None:
+            known = await self.sources.academics.recall(course_id, now)
+            if known is None or known.plan is None:
                 raise
-            return known[0], teacher_id in known[1]
+            return _shown(caller, known.plan.course, is_assigned=caller.id in known.teacher_ids)
 
     async def require_view(self, caller: Caller, signature: SignatureView | None) -> SignatureView:
         """Return `signature` if the caller may see it: one's own, of a teacher's course, of an admin's school.
@@ -95,6 +97,14 @@ class Desk:
             raise ForbiddenError("forbidden")
         await self.find_course(caller, CourseId(signature.course_id))
         return signature
+
+
+def _shown(caller: Caller, course: Course | None, *, is_assigned: bool = False) -> Course:
+    if course is None or caller.school_id not in (None, course.school_id):
+        raise NotFoundError("not_found")
+    if caller.type == "teacher" and not is_assigned:
+        raise ForbiddenError("forbidden")
+    return course
 
 
 def human_of(caller: Caller) -> Human:

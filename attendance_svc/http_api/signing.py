@@ -1,6 +1,7 @@
 """Routes that change signatures: signing, marking, correcting, taking back."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from uuid import UUID
 
 from attendance_svc.commands.marks import (
@@ -88,8 +89,9 @@ class SigningRoutes:
             course_id=CourseId(body.course_id),
             claim=NfcClaim(serial=str(body.serial), code=str(body.code), request=request),
         )
+        door = replace(self._desk.nfc, sources=self._desk.sources_for(call.request))
         answer = await sign_with_nfc(
-            wanted, door=self._desk.nfc, signature_id=SignatureId(new_id()), cause=self._desk.cause(caller)
+            wanted, door=door, signature_id=SignatureId(new_id()), cause=self._desk.cause(caller)
         )
         if answer.signature.status == "REFUSED":
             raise ConflictError(answer.reason, signature_id=str(answer.signature.id))
@@ -101,7 +103,7 @@ class SigningRoutes:
             human_of(call.caller),
             CourseId(call.body.course_id),
             new=_new(call),
-            directory=self._desk.sources.directory,
+            academics=self._desk.sources_for(call.request).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )
@@ -127,7 +129,7 @@ class SigningRoutes:
             human_of(call.caller),
             mark,
             new=_new(call),
-            directory=self._desk.sources.directory,
+            academics=self._desk.sources_for(call.request).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )
@@ -143,7 +145,7 @@ class SigningRoutes:
         signature = await change_status(
             human_of(call.caller),
             correction,
-            directory=self._desk.sources.directory,
+            academics=self._desk.sources_for(call.request).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )

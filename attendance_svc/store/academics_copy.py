@@ -1,15 +1,22 @@
 """Read the copy of academics as of a moment: what academics had recorded then, however much has changed since."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from attendance_svc.domain.attempts import Course, PlanFacts, Preferences
-from attendance_svc.domain.copy import CopiedFacts
+from attendance_svc.domain.attempts import CopyPlace, Course, PlanFacts, Preferences
+from attendance_svc.domain.copy import CopiedFacts, Question
+from attendance_svc.domain.freshness import CopyState
 from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
 from infra.postgres import Connection, Row
+from streams.names import shard_of
 
-# One statement is one snapshot: the facts and the promise about them belong together. An unknown course is judged by
-# the shard of the asker's school, without one by the copy as a whole.
+# A moment that only rows without an end reach.
+NEWEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+# One statement is one snapshot: the facts and the promise about them belong together, for many questions at once. An
+# unknown course is judged by the shard of the asker's school, without one by the copy as a whole. $6: how far the copy
+# must be beyond a moment to be certain of it; where it is not, the newest facts count, those at $7.
 FACTS = """
 SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c.cancelled, c.signature_closed,
        c.signature_closed_at, c.signing_open_until, c.teacher_ids,
@@ -18,26 +25,37 @@ SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c
        p.early_open_minutes, p.late_grace_minutes,
        EXISTS (
            SELECT FROM copy_membership m
-           WHERE m.student_id = $2 AND m.group_id = ANY (c.group_ids) AND m.recorded_from <= $4 AND $4 < m.recorded_to
+           WHERE m.student_id = a.student_id AND m.group_id = ANY (c.group_ids)
+             AND m.recorded_from <= w.at AND w.at < m.recorded_to
        ) AS is_enrolled,
        coalesce(cardinality(c.classroom_ids) > 0, false) AS has_rooms,
-       coalesce($3 = ANY (c.classroom_ids), false) AS is_room_linked,
-       k.as_of, k.facts_since,
+       coalesce(a.classroom_id = ANY (c.classroom_ids), false) AS is_room_linked,
+       k.as_of, coalesce(k.is_running, false) AS is_running, k.facts_since, k.shards, k.incarnations, k.pos,
        EXISTS (
            SELECT FROM streams_parked q
            WHERE q.consumer = 'attendance.copy' AND q.source = 'academics' AND q.dropped_at IS NULL
-             AND (q.agg_id = ANY (c.group_ids || ARRAY[$1, p.preferences_id])
+             AND (q.agg_id = ANY (c.group_ids || ARRAY[a.course_id, p.preferences_id])
                   OR (q.agg_id IS NULL AND (s.shard IS NULL OR q.shard = s.shard)))
        ) AS is_tainted
-FROM (SELECT coalesce((SELECT shard FROM copy_course WHERE course_id = $1 LIMIT 1), $5::smallint) AS shard) AS s
-LEFT JOIN copy_course c ON c.course_id = $1 AND c.recorded_from <= $4 AND $4 < c.recorded_to
-LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= $4 AND $4 < p.recorded_to
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::smallint[])
+     WITH ORDINALITY AS a (course_id, student_id, classroom_id, at, shard, place)
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN bool_and(state = 'running' AND as_of IS NOT NULL) THEN min(as_of) END AS as_of,
-           max(facts_since) AS facts_since
+    SELECT coalesce((SELECT shard FROM copy_course WHERE course_id = a.course_id LIMIT 1), a.shard) AS shard
+) AS s
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(as_of IS NOT NULL) THEN min(as_of) END AS as_of,
+           bool_and(state = 'running') AS is_running, max(facts_since) AS facts_since,
+           array_agg(shard) AS shards, array_agg(incarnation) AS incarnations,
+           CASE WHEN count(*) = 1 THEN min(pos) END AS pos
     FROM streams_checkpoint
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND (s.shard IS NULL OR shard = s.shard)
 ) AS k
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN k.as_of >= a.at + $6::interval THEN a.at ELSE $7::timestamptz END AS at
+) AS w
+LEFT JOIN copy_course c ON c.course_id = a.course_id AND c.recorded_from <= w.at AND w.at < c.recorded_to
+LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= w.at AND w.at < p.recorded_to
+ORDER BY a.place
 """
 # Signing opens at most a day early, so what starts later need not be looked at.
 IN_ROOM = """
@@ -62,27 +80,21 @@ ORDER BY m.student_id
 """
 
 
-async def facts_as_of(
-    connection: Connection,
-    course_id: CourseId,
-    student_id: StudentId,
-    classroom_id: ClassroomId | None,
-    at: datetime,
-    shard: int | None = None,
-) -> CopiedFacts:
-    """Return what was recorded at `at` of the course, its school's preferences, the student and the room.
-
-    shard: of the school that the student acts for, by which an unknown course is judged.
-    """
-    row = await connection.fetchrow(FACTS, course_id, student_id, classroom_id, at, shard)
-    assert row is not None  # noqa: S101 -- one row, whatever is known
-    return CopiedFacts(
-        plan=_plan(row),
-        teacher_ids=frozenset(TeacherId(each) for each in row["teacher_ids"] or ()),
-        as_of=row["as_of"],
-        facts_since=row["facts_since"],
-        is_tainted=row["is_tainted"],
+async def look_up(
+    connection: Connection, questions: Sequence[Question], *, margin: timedelta | None, shard_count: int
+) -> list[CopiedFacts]:
+    """Return what the copy knows about each question, in their order, all in one snapshot."""
+    rows = await connection.fetch(
+        FACTS,
+        [each.course_id for each in questions],
+        [each.student_id for each in questions],
+        [each.classroom_id for each in questions],
+        [each.at for each in questions],
+        [None if each.school_id is None else shard_of(each.school_id, shard_count) for each in questions],
+        margin,
+        NEWEST,
     )
+    return [_facts(row) for row in rows]
 
 
 async def find_courses_in_room(connection: Connection, classroom_id: ClassroomId, at: datetime) -> list[CourseId]:
@@ -97,10 +109,25 @@ async def roster(connection: Connection, course_id: CourseId, at: datetime) -> l
     return [StudentId(row["student_id"]) for row in await connection.fetch(ROSTER, course_id, at)]
 
 
-def _plan(row: Row) -> PlanFacts | None:
+def _facts(row: Row) -> CopiedFacts:
     """Columns as in FACTS."""
+    state = CopyState(
+        as_of=row["as_of"],
+        is_running=row["is_running"],
+        facts_since=row["facts_since"],
+        is_tainted=row["is_tainted"],
+        logs=frozenset(zip(row["shards"] or (), row["incarnations"] or (), strict=True)),
+        pos=row["pos"],
+    )
+    teachers = frozenset(TeacherId(each) for each in row["teacher_ids"] or ())
+    return CopiedFacts(plan=_plan(row, state), teacher_ids=teachers, state=state)
+
+
+def _plan(row: Row, state: CopyState) -> PlanFacts | None:
+    """Columns as in FACTS."""
+    place = _place(state)
     if row["course_id"] is None:
-        return PlanFacts(course=None, basis="copy")
+        return PlanFacts(course=None, basis="copy", place=place)
     if row["preferences_version"] is None:
         return None
     return PlanFacts(
@@ -110,7 +137,15 @@ def _plan(row: Row) -> PlanFacts | None:
         has_rooms=row["has_rooms"],
         is_room_linked=row["is_room_linked"],
         basis="copy",
+        place=place,
     )
+
+
+def _place(state: CopyState) -> CopyPlace | None:
+    if state.as_of is None:
+        return None
+    only = next(iter(state.logs))[0] if len(state.logs) == 1 else None
+    return CopyPlace(shard=only, pos=state.pos, as_of=state.as_of)
 
 
 def _course(row: Row) -> Course:

@@ -1,5 +1,6 @@
 """What waits: attempts that could not be judged, and courses where somebody waits for nothing."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -11,8 +12,8 @@ from infra.postgres import Pool, connection
 LIST_WAITING = """
 SELECT * FROM judged_signature
 WHERE status = 'PENDING' AND reason = 'awaiting_validation' AND superseded_by IS NULL AND voided_at IS NULL
-  AND (t, id) > ($1, $2)
-ORDER BY t, id LIMIT $3
+  AND (t, id) > ($1, $2) AND ($3::timestamptz IS NULL OR t <= $3) AND ($4 OR claim IS NULL)
+ORDER BY t, id LIMIT $5
 """
 LIST_OVERDUE = """
 SELECT DISTINCT w.course_id
@@ -28,6 +29,14 @@ WHERE w.status = 'PENDING' AND w.reason = 'awaiting_teacher' AND w.superseded_by
   )
 ORDER BY w.course_id LIMIT $1
 """
+COUNT_PENDING = """
+SELECT reason, count(*) AS count FROM signature
+WHERE status = 'PENDING' AND superseded_by IS NULL AND voided_at IS NULL GROUP BY reason
+"""
+FIND_OLDEST_AS_OF = """
+SELECT CASE WHEN bool_and(as_of IS NOT NULL) THEN min(as_of) END FROM streams_checkpoint
+WHERE consumer = 'attendance.copy' AND source = 'academics'
+"""
 NOWHERE = UUID(int=0)
 
 
@@ -37,11 +46,30 @@ class PostgresWaitingRoom:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def list_waiting(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Signature]:
+    async def list_waiting(
+        self, *, after: tuple[datetime, UUID] | None, until: datetime | None, with_claims: bool, limit: int
+    ) -> list[Signature]:
         t, id_ = after or (datetime.fromisoformat("0001-01-01T00:00:00+00:00"), NOWHERE)
         async with connection(self._pool) as lent:
-            return [from_row(row) for row in await lent.fetch(LIST_WAITING, t, id_, limit)]
+            rows = await lent.fetch(LIST_WAITING, t, id_, until, with_claims, limit)
+        return [from_row(row) for row in rows]
 
     async def list_overdue(self, *, limit: int) -> list[CourseId]:
         async with connection(self._pool) as lent:
             return [CourseId(row["course_id"]) for row in await lent.fetch(LIST_OVERDUE, limit)]
+
+
+class PostgresBacklog:
+    """Satisfies jobs.Backlog."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def count_pending(self) -> Mapping[str, int]:
+        async with connection(self._pool) as lent:
+            return {row["reason"]: row["count"] for row in await lent.fetch(COUNT_PENDING)}
+
+    async def find_oldest_as_of(self) -> datetime | None:
+        async with connection(self._pool) as lent:
+            as_of: datetime | None = await lent.fetchval(FIND_OLDEST_AS_OF)
+            return as_of

@@ -99,13 +99,9 @@ class InMemoryDirectory:
 class InMemoryTimetable:
     courses: list | None = None
     expected: list = field(default_factory=list)
-    known: tuple | None = None
 
-    async def find_in_room(self, classroom_id, at):
+    async def find_in_room(self, classroom_id, at, *, margin):
         return self.courses
-
-    async def find_course(self, course_id, at):
-        return self.known
 
     async def list_expected(self, course_id, at):
         return sorted(self.expected)

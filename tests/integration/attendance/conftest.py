@@ -12,11 +12,14 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.nfc import NfcDoor, WrongCodes
+from attendance_svc.domain.bearings import Bearings
 from attendance_svc.http_api.desk import Desk
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
+from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.waiting import PostgresWaitingRoom
@@ -43,6 +46,11 @@ from tests.fakes.attendance import (
 KEY = ec.generate_private_key(ec.SECP256R1())
 KID = "tests-0123456789abcdef"
 ORIGIN = "https://rollcall.example"
+PROVE = """
+INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state, pos)
+VALUES ('attendance.copy', 'academics', $1, gen_random_uuid(), $2, $3, $4, 7)
+ON CONFLICT (consumer, source, shard) DO UPDATE SET as_of = excluded.as_of, state = excluded.state
+"""
 
 
 @dataclass
@@ -57,6 +65,8 @@ class School:
     open_book: object
     admin_url: str
     now: datetime = NINE + 5 * MINUTE
+    # Never compared clocks: so academics is asked about everything, unless a test says otherwise.
+    bearings: Bearings = field(default_factory=Bearings)
 
     @property
     def course(self):
@@ -64,7 +74,9 @@ class School:
 
     @property
     def sources(self):
-        return Sources(directory=self.directory, timetable=self.timetable, phones=self.phones, codes=self.codes)
+        copy = CopiedCourses(self.pool, shard_count=4)
+        academics = Academics(copy=copy, directory=self.directory, bearings=self.bearings)
+        return Sources(academics=academics, timetable=self.timetable, phones=self.phones, codes=self.codes)
 
     def clock(self):
         return self.now
@@ -92,6 +104,11 @@ class School:
 
     async def news(self):
         return [type_ for type_, _ in await self.events()]
+
+    async def prove(self, as_of, state="running"):
+        """Say that the copy has everything that academics committed before `as_of`."""
+        for shard in range(4):
+            await self.pool.execute(PROVE, shard, bytes(32), as_of, state)
 
     async def count(self, table):
         connection = await asyncpg.connect(self.admin_url)

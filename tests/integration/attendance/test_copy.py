@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
+from attendance_svc.domain.copy import Question
 from attendance_svc.store import academics_copy, academics_history
 from infra.postgres import create_pool
 from tests.integration.attendance.academics_feed import (
@@ -17,11 +18,13 @@ from tests.integration.attendance.academics_feed import (
     NINE,
     PLANNED,
     SCHOOL,
+    SHARDS,
     Feed,
     shard_in,
 )
 
 MICROSECOND = timedelta(microseconds=1)
+FAR = NINE + 1_000 * DAY
 STUDENT, ROOM = uuid4(), uuid4()
 COPIES = ("copy_course", "copy_preferences", "copy_group", "copy_membership")
 TABLES = (*COPIES, "copy_course_room")
@@ -48,8 +51,18 @@ def feed(pool):
     return Feed(pool)
 
 
-async def facts(pool, course, *, at, student=STUDENT, room=ROOM, shard=None):
-    return await academics_copy.facts_as_of(pool, course, student, room, at, shard)
+async def facts(pool, course, *, at, student=STUDENT, room=ROOM, school=None):
+    """What the copy says; unless a test says how far it is, it is certain of everything."""
+    if not await pool.fetchval("SELECT count(*) FROM streams_checkpoint"):
+        for shard in range(SHARDS):
+            await proved(pool, shard, as_of=FAR)
+    return await look_up(pool, course, at=at, student=student, room=room, school=school)
+
+
+async def look_up(pool, course, *, at, student=STUDENT, room=ROOM, school=None, margin=timedelta(0)):
+    asked = Question(course_id=course, at=at, student_id=student, classroom_id=room, school_id=school)
+    [found] = await academics_copy.look_up(pool, [asked], margin=margin, shard_count=SHARDS)
+    return found
 
 
 async def rows(pool):
@@ -204,17 +217,17 @@ async def test_the_shard_of_the_course_vouches_for_the_facts(pool, feed):
     await proved(pool, shard_in(OTHER_SCHOOL), as_of=NINE)
     await proved(pool, shard_in(SCHOOL), as_of=NINE + HOUR)
 
-    assert (await facts(pool, course, at=NINE)).as_of == NINE
+    assert (await facts(pool, course, at=NINE)).state.as_of == NINE
 
 
 async def test_an_unknown_course_is_judged_by_the_askers_shard_or_by_the_whole_copy(pool):
-    await proved(pool, 0, as_of=NINE)
-    await proved(pool, 1, as_of=NINE + HOUR)
+    await proved(pool, shard_in(SCHOOL), as_of=NINE)
+    await proved(pool, shard_in(OTHER_SCHOOL), as_of=NINE + HOUR)
 
-    assert (await facts(pool, uuid4(), at=NINE, shard=1)).as_of == NINE + HOUR
-    assert (await facts(pool, uuid4(), at=NINE)).as_of == NINE
-    await pool.execute("UPDATE streams_checkpoint SET as_of = NULL WHERE shard = 1")
-    assert (await facts(pool, uuid4(), at=NINE)).as_of is None
+    assert (await facts(pool, uuid4(), at=NINE, school=OTHER_SCHOOL)).state.as_of == NINE + HOUR
+    assert (await facts(pool, uuid4(), at=NINE)).state.as_of == NINE
+    await pool.execute("UPDATE streams_checkpoint SET as_of = NULL WHERE shard = $1", shard_in(OTHER_SCHOOL))
+    assert (await facts(pool, uuid4(), at=NINE)).state.as_of is None
 
 
 @pytest.mark.parametrize("state", ["repair", "halted"])
@@ -223,11 +236,13 @@ async def test_a_copy_that_does_not_run_vouches_for_nothing(pool, feed, state):
     course = await feed.course()
     await proved(pool, shard_in(SCHOOL), state=state)
 
-    assert (await facts(pool, course, at=NINE)).as_of is None
+    assert not (await facts(pool, course, at=NINE)).state.is_running
 
 
 async def test_without_a_checkpoint_nothing_is_vouched_for(pool):
-    assert (await facts(pool, uuid4(), at=NINE)).as_of is None
+    state = (await look_up(pool, uuid4(), at=NINE)).state
+
+    assert (state.as_of, state.is_running, state.logs) == (None, False, frozenset())
 
 
 async def test_what_could_not_be_applied_taints_what_it_was_about(pool, feed):
@@ -237,7 +252,7 @@ async def test_what_could_not_be_applied_taints_what_it_was_about(pool, feed):
 
     for aggregate, tainted in [(uuid4(), []), (course, [course]), (group, [course]), (preferences.agg_id, None)]:
         await pool.execute(PARK, shard_in(SCHOOL), aggregate)
-        found = [each for each in (course, stranger) if (await facts(pool, each, at=NINE)).is_tainted]
+        found = [each for each in (course, stranger) if (await facts(pool, each, at=NINE)).state.is_tainted]
         assert found == ([course, stranger] if tainted is None else tainted)
         await pool.execute("DELETE FROM streams_parked")
 
@@ -246,13 +261,13 @@ async def test_an_unreadable_event_taints_its_whole_shard_until_it_is_dropped(po
     await feed.preferences()
     course = await feed.course()
     await pool.execute(PARK, shard_in(OTHER_SCHOOL), None)
-    assert not (await facts(pool, course, at=NINE)).is_tainted
+    assert not (await facts(pool, course, at=NINE)).state.is_tainted
 
     await pool.execute("UPDATE streams_parked SET shard = $1", shard_in(SCHOOL))
-    assert (await facts(pool, course, at=NINE)).is_tainted
+    assert (await facts(pool, course, at=NINE)).state.is_tainted
 
     await pool.execute("UPDATE streams_parked SET dropped_at = now()")
-    assert not (await facts(pool, course, at=NINE)).is_tainted
+    assert not (await facts(pool, course, at=NINE)).state.is_tainted
 
 
 async def in_room(pool, at, room=ROOM):

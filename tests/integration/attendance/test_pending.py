@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from attendance_svc.commands.asking import ask
 from attendance_svc.commands.attempts import (
     resolve,
     resolve_pending,
@@ -149,9 +150,10 @@ async def test_what_a_human_decided_meanwhile_is_left_alone(school):
         "UPDATE signature SET version = 2, status = 'REFUSED' WHERE id = $1", waiting.signature.id
     )
 
-    decided = await resolve(waiting.signature, sources=school.sources, open_book=school.open_book, cause=school.cause())
+    asked = await ask(waiting.signature.attempt, sources=school.sources)
+    decided = await resolve(waiting.signature, asked, open_book=school.open_book, cause=school.cause())
 
-    assert decided == (False, frozenset())
+    assert not decided
     assert judged(await school.rows()) == [("REFUSED", "awaiting_validation")]
 
 

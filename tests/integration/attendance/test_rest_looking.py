@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from tests.fakes.attendance import MINUTE, NINE
+from tests.integration.attendance.academics_feed import DAY, Feed
 from tests.integration.attendance.playing import sign
 
 
@@ -96,7 +97,10 @@ async def test_every_step_can_be_checked_against_the_log(teacher, school):
 async def test_while_academics_is_away_the_sheet_is_shown_by_what_was_last_heard(door, teacher, school):
     school.directory.is_down = True
     unknown = await teacher.get("/signatures/sheet", course_id=school.course.id)
-    school.timetable.known = (school.course, frozenset({teacher.id}))
+    feed = Feed(school.pool)
+    await feed.preferences(school=school.course.school_id)
+    await feed.course(school.course.id, school=school.course.school_id, teacher_ids=[teacher.id])
+    await school.prove(NINE - DAY)
 
     shown = [
         await person.get("/signatures/sheet", course_id=school.course.id)

@@ -4,6 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from attendance_svc.commands.academics import Academics
+from attendance_svc.domain.bearings import Bearings
+from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.timetable import CopiedTimetable
 from infra.postgres import create_pool
 from tests.integration.attendance.academics_feed import HOUR, MINUTE, NINE, Feed
@@ -29,6 +32,11 @@ async def feed(pool):
     return made
 
 
+def remembered(pool):
+    """Academics as attendance remembers it; nobody is asked."""
+    return Academics(copy=CopiedCourses(pool, shard_count=4), directory=None, bearings=Bearings())
+
+
 async def proved(pool, as_of, state="running"):
     for shard in range(4):
         await pool.execute(CHECKPOINT, shard, bytes(32), as_of, state)
@@ -36,13 +44,21 @@ async def proved(pool, as_of, state="running"):
 
 @pytest.mark.parametrize(
     ("courses", "behind", "is_told"),
-    [(1, 0, True), (1, 5, True), (1, 5.001, False), (0, 0, True), (0, 0.001, False), (2, 0, True), (2, 0.001, False)],
+    [
+        (1, 0, True),
+        (1, 5, True),
+        (1, 5.001, False),
+        (0, -1, True),
+        (0, -0.999, False),
+        (2, -1, True),
+        (2, -0.999, False),
+    ],
 )
 async def test_a_yes_may_be_five_seconds_old_and_a_no_may_not(pool, feed, courses, behind, is_told):
     planned = {await feed.course(classroom_ids=[ROOM]) for _ in range(courses)}
     await proved(pool, NINE - behind * SECOND)
 
-    found = await CopiedTimetable(pool).find_in_room(ROOM, NINE)
+    found = await CopiedTimetable(pool).find_in_room(ROOM, NINE, margin=SECOND)
 
     assert (None if found is None else set(found)) == (planned if is_told else None)
 
@@ -51,8 +67,15 @@ async def test_a_copy_that_is_made_anew_tells_nothing(pool, feed):
     course_id = await feed.course(classroom_ids=[ROOM])
     await proved(pool, NINE + HOUR, state="repair")
 
-    assert await CopiedTimetable(pool).find_in_room(ROOM, NINE) is None
-    assert await CopiedTimetable(pool).find_course(course_id, NINE) is None
+    assert await CopiedTimetable(pool).find_in_room(ROOM, NINE, margin=SECOND) is None
+    assert await remembered(pool).recall(course_id, NINE) is None
+
+
+async def test_before_the_clocks_were_compared_no_room_is_told(pool, feed):
+    await feed.course(classroom_ids=[ROOM])
+    await proved(pool, NINE + HOUR)
+
+    assert await CopiedTimetable(pool).find_in_room(ROOM, NINE, margin=None) is None
 
 
 async def test_a_course_is_shown_with_its_teachers(pool, feed):
@@ -60,10 +83,10 @@ async def test_a_course_is_shown_with_its_teachers(pool, feed):
     course_id = await feed.course(teacher_ids=[teacher])
     await proved(pool, NINE - HOUR)
 
-    course, teachers = await CopiedTimetable(pool).find_course(course_id, NINE)
+    known = await remembered(pool).recall(course_id, NINE)
 
-    assert (course.id, course.start_at, teachers) == (course_id, NINE, {teacher})
-    assert await CopiedTimetable(pool).find_course(uuid4(), NINE) is None
+    assert (known.plan.course.id, known.plan.course.start_at, known.teacher_ids) == (course_id, NINE, {teacher})
+    assert await remembered(pool).recall(uuid4(), NINE) is None
 
 
 async def test_who_is_expected_is_in_a_group_of_the_course(pool, feed):

@@ -1,0 +1,54 @@
+"""The copy of academics, read outside of any transaction: one statement, one snapshot."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from attendance_svc.domain.copy import CopiedFacts, Question
+from attendance_svc.domain.freshness import Kind, SeenVersion
+from attendance_svc.store.academics_copy import look_up
+from infra.postgres import Pool, connection
+
+HAS_COURSE = "SELECT EXISTS (SELECT FROM copy_course WHERE course_id = $1 AND version >= $2)"
+HAS_GROUP = "SELECT EXISTS (SELECT FROM copy_group WHERE group_id = $1 AND version >= $2)"
+HAS_PREFERENCES = "SELECT EXISTS (SELECT FROM copy_preferences WHERE preferences_id = $1 AND version >= $2)"
+FIND_AS_OF = """
+SELECT max(as_of) FROM streams_checkpoint
+WHERE consumer = 'attendance.copy' AND source = 'academics' AND state = 'running'
+"""
+HAS: dict[Kind, str] = {"course": HAS_COURSE, "group": HAS_GROUP, "preferences": HAS_PREFERENCES}
+
+# What was committed just now is in the copy a moment later; whoever cannot wait longer asks academics.
+PATIENCE_S = 0.3
+LOOK_EVERY_S = 0.02
+
+
+class CopiedCourses:
+    """Satisfies ports.CourseCopy."""
+
+    def __init__(self, pool: Pool, *, shard_count: int) -> None:
+        self._pool, self._shard_count = pool, shard_count
+
+    async def look_up(self, questions: Sequence[Question], *, margin: timedelta | None) -> list[CopiedFacts]:
+        if not questions:
+            return []
+        async with connection(self._pool) as lent:
+            return await look_up(lent, questions, margin=margin, shard_count=self._shard_count)
+
+    async def has(self, seen: SeenVersion) -> bool:
+        ends_at = time.monotonic() + PATIENCE_S
+        while not await self._has_now(seen):
+            if time.monotonic() >= ends_at:
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
+        return True
+
+    async def _has_now(self, seen: SeenVersion) -> bool:
+        async with connection(self._pool) as lent:
+            return bool(await lent.fetchval(HAS[seen.kind], seen.id, seen.version))
+
+    async def find_as_of(self) -> datetime | None:
+        async with connection(self._pool) as lent:
+            as_of: datetime | None = await lent.fetchval(FIND_AS_OF)
+            return as_of
