@@ -17,9 +17,7 @@ def test_given_ids_are_kept():
     assert current() is None
 
 
-@pytest.mark.parametrize(
-    "given", [None, "", "short", "x" * 65, "a b c d e", "abcdefgh\n", "\uff11" * 8, "${jndi:x}"]
-)
+@pytest.mark.parametrize("given", [None, "", "short", "x" * 65, "a b c d e", "abcdefgh\n", "\uff11" * 8, "${jndi:x}"])
 def test_a_malformed_request_id_is_made_anew(given):
     with serving(request_id=given, traceparent=None, limit_s=None) as context:
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", context.request_id)
