@@ -1,5 +1,8 @@
 """The whole system, started once for all flows: the demo's own stage and cast."""
 
+from pathlib import Path
+
+import pytest
 import pytest_asyncio
 
 from infra.demo import flow_a, flow_b, flow_e
@@ -23,3 +26,10 @@ async def world(folder):
         for flow in (flow_a, flow_b, flow_e):
             await flow.plan(made)
         yield made
+
+
+def pytest_collection_modifyitems(items):
+    """Keep all tests of this folder in one worker: they share one running system."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("flows"))
