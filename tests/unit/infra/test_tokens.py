@@ -170,7 +170,7 @@ async def test_a_token_that_names_what_to_trust_is_refused(name):
         KID + "\n",
         KID[:-1] + "é",
     ],
-    ids=range(10),  # by place: the key, and so its name, is another one in every process
+    ids=lambda kid: type(kid).__name__,  # the key, and so its name, is another one in every process
 )
 async def test_a_kid_is_a_plain_word(kid):
     keys = CountingKeys({str(kid): KEY.public_key()})
