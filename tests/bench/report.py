@@ -80,7 +80,7 @@ def show(run: Run, console: Console) -> None:
     console.print(kept_line(run.kept))
     for row in run.rows:
         for failure, count in Counter(row.failures).most_common(MOST_KINDS_SHOWN):
-            console.print(f"[red]{row.name}: {count} × {escape(failure)}[/]", highlight=False)
+            console.print(f"[red]{row.name}: {count} x {escape(failure)}[/]", highlight=False)
     console.print(verdict(run.samples), style="bold")
 
 
