@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -29,16 +30,22 @@ KEEP_EVERY_S = 0.25
 ACQUIRE_EVERY_S = 0.3
 TRIES = 3
 RETRY_S = 0.5
+# A batch ends here and its rest is another one: slow handlers must not outlast the transaction, or they never succeed.
+LONGEST_BATCH_S = 1.0
 
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The first event of a batch that a handler could not apply."""
+class StoppedError(Exception):
+    """This replica is to end; what was committed before stays."""
 
-    index: int
-    error: Exception
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How many events of a batch took effect; error: why the next one did not. With an error nothing did."""
+
+    count: int
+    error: Exception | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +57,7 @@ class OrderedSink:
     log: EventLog
     handlers: Handlers
     reset: Reset
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
     proof: Proof | None = None
     _limits: Limits = field(default_factory=Limits)
 
@@ -62,23 +70,26 @@ class OrderedSink:
         return standing
 
     async def apply(self, place: Place, entries: Sequence[Entry]) -> None:
-        """Apply all at once; what fails is tried alone, so that its neighbours are not held up by it."""
+        """Apply all at once; what fails is tried alone, so that its neighbours are not held up by it.
+
+        Raises: StoppedError between two transactions once `stop` is set.
+        """
         while entries:
-            failure = await self._try(place, entries)
-            if failure is None:
-                self._limits.note_good(len(entries))
-                break
-            if failure.index == 0:
+            if self.stop.is_set():
+                raise StoppedError
+            tried = await self._try(place, entries)
+            if tried.error is None:
+                self._limits.note_good(tried.count)
+            elif tried.count == 0:
                 await self._alone(place, entries[0])
             else:
-                await self.apply(place, entries[: failure.index])
-            taken = max(failure.index, 1)
+                await self.apply(place, entries[: tried.count])
+            taken = max(tried.count, 1)
             place, entries = entries[taken - 1].place, entries[taken:]
-        if entries:
-            metrics.CONSUMER_POS.labels(*self._labels()).set(entries[-1].pos)
+            metrics.CONSUMER_POS.labels(*self._labels()).set(place.pos)
 
-    async def _try(self, place: Place, entries: Sequence[Entry]) -> Failure | None:
-        done = 0
+    async def _try(self, place: Place, entries: Sequence[Entry]) -> Tried:
+        done, enough_at = 0, time.monotonic() + LONGEST_BATCH_S
         try:
             async with transaction(self.pool) as lent:
                 await self.checkpoint.advance(lent, place, entries[-1])
@@ -91,11 +102,14 @@ class OrderedSink:
                     elif entry.body is not None and entry.pos not in put_aside.dropped:
                         await self._handle(lent, event or delivered(entry))
                     done += 1
+                    if done < len(entries) and time.monotonic() > enough_at:
+                        await self.checkpoint.advance(lent, entries[-1].place, entries[done - 1])
+                        break
         except (UnavailableError, MovedError, FencedError):
             raise
         except Exception as error:  # noqa: BLE001 -- a handler may fail in any way, and its event must not stop the rest
-            return Failure(done, error)
-        return None
+            return Tried(done, error)
+        return Tried(done)
 
     async def _handle(self, lent: Connection, event: Delivered) -> None:
         if handler := handler_of(self.handlers, event.type):
@@ -108,11 +122,10 @@ class OrderedSink:
             raise MovedError
         entry = answer.entries[0]
         for _ in range(TRIES):
-            failure = await self._try(place, [entry])
-            if failure is None:
+            tried = await self._try(place, [entry])
+            if tried.error is None:
                 return
-        assert failure is not None  # noqa: S101 -- TRIES is not 0
-        reason = f"{type(failure.error).__name__}: {failure.error}"[:500]
+        reason = f"{type(tried.error).__name__}: {tried.error}"[:500]
         log.error("an event was put aside", action="parked", pos=entry.pos, reason=reason, **self._names())
         if self._limits.is_too_much():
             await self.halt("too much poison: " + reason)
@@ -211,7 +224,7 @@ class OrderedConsumer:
         log.info("this replica consumes", action="lease_acquired", consumer=self.name, source=self.source)
         session = asyncio.Event()
         async with AsyncExitStack() as stack:
-            sinks = [self._sink(lease, shard, epoch) for shard, epoch in epochs.items()]
+            sinks = [self._sink(lease, shard, epoch, session) for shard, epoch in epochs.items()]
             async with asyncio.TaskGroup() as tasks:
                 for sink in sinks:
                     redis = await stack.enter_async_context(reader_client(self.redis_url))
@@ -226,10 +239,14 @@ class OrderedConsumer:
                 stopping.cancel()
         await self._release(lease, {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks})
 
-    def _sink(self, lease: Lease, shard: int, epoch: int) -> OrderedSink:
-        checkpoint = Checkpoint(lease=lease, shard=shard, epoch=epoch)
+    def _sink(self, lease: Lease, shard: int, epoch: int, session: asyncio.Event) -> OrderedSink:
         return OrderedSink(
-            checkpoint=checkpoint, pool=self.pool, log=self.log, handlers=self.handlers, reset=self.reset
+            checkpoint=Checkpoint(lease=lease, shard=shard, epoch=epoch),
+            pool=self.pool,
+            log=self.log,
+            handlers=self.handlers,
+            reset=self.reset,
+            stop=session,
         )
 
     async def _follow(self, follower: Follower, session: asyncio.Event) -> None:
@@ -238,6 +255,8 @@ class OrderedConsumer:
                 wait_s = await follower.step()
             except FencedError:
                 self._lose(session)
+                return
+            except StoppedError:
                 return
             except MovedError:
                 wait_s = 0.0
