@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from uuid import UUID
 
 import grpc
 
@@ -17,14 +18,17 @@ from contracts.rpc.streams.api.v1 import streams_pb2_grpc
 from infra.postgres import create_pool
 from streams.append import RedisStreamWriter
 from streams.consumer import OrderedConsumer, OrderedSink
+from streams.entries import NOTHING
 from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
+from streams.outbox import Outbox
+from streams.reading import RedisStreamReader
 from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.seal import PostgresLedger
 from tests.faults.streams.copy import Copy
-from tests.streams_builders import SOURCE, RoomPainted
+from tests.streams_builders import SOURCE, RoomPainted, an_event
 
 SHARDS = 2
 
@@ -55,10 +59,33 @@ def before(owner, name, deed):
     method = getattr(owner, name)
 
     async def replaced(*arguments, **names):
-        deed()
+        deed(*arguments)
         return await method(*arguments, **names)
 
     setattr(owner, name, replaced)
+
+
+class PoisonError(Exception):
+    """What a handler raises that cannot apply an event."""
+
+
+def choke(_copy, _connection, event):
+    if event.data["colour"] == "poison":
+        raise PoisonError
+
+
+def divide(*_arguments):
+    raise ZeroDivisionError
+
+
+def read_from_the_beginning():
+    """Let the stream's reader begin anew each time, as one would that had forgotten its place."""
+    read = RedisStreamReader.read
+
+    async def from_the_beginning(self, _after):
+        return await read(self, NOTHING)
+
+    RedisStreamReader.read = from_the_beginning
 
 
 POINTS = {
@@ -74,6 +101,10 @@ POINTS = {
     "stop in transaction": lambda: before(Copy, "on_painted", stop_here),
     "stop before transaction": lambda: before(OrderedSink, "apply", stop_here),
     "committed": lambda: after(OrderedSink, "apply", die),
+    "written": lambda: after(Outbox, "add", die),
+    "read again": read_from_the_beginning,
+    "poison": lambda: before(Copy, "on_painted", choke),
+    "bug": lambda: before(Copy, "on_painted", divide),
 }
 
 
@@ -88,13 +119,19 @@ async def relay(stop, *, database, redis, port):
         await server.stop(0)
 
 
-async def consumer(stop, *, database, redis, port, owner):
-    """A consumer's replica."""
+async def writer(stop, *, database, redis, port, school):
+    """A door of the producer: one change, its event in the same transaction."""
+    async with create_pool(database, name="writer") as pool, pool.acquire() as connection, connection.transaction():
+        await Outbox(SHARDS).add(connection, an_event(school=UUID(school)))
+
+
+async def consumer(stop, *, database, redis, port, owner, lease_s=2, pause_s=0.0):
+    """A consumer's replica. pause_s: how long its handler takes in shard 0."""
     async with (
         create_pool(database, name=owner, transaction_ms=10_000) as pool,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
-        copy = Copy()
+        copy = Copy(pause_s)
         await OrderedConsumer(
             name="attendance.copy",
             source=SOURCE,
@@ -105,7 +142,7 @@ async def consumer(stop, *, database, redis, port, owner):
             log=GrpcEventLog(channel),
             handlers={RoomPainted.type: copy.on_painted},
             reset=copy.reset,
-            lease=timedelta(seconds=2),
+            lease=timedelta(seconds=lease_s),
         ).run(stop)
 
 
@@ -113,7 +150,7 @@ async def main(part, *, die_at=None, **settings):
     POINTS[die_at]()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await {"relay": relay, "consumer": consumer}[part](stop, **settings)
+    await {"relay": relay, "writer": writer, "consumer": consumer}[part](stop, **settings)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ import pytest
 
 from infra.postgres import create_pool
 from streams.outbox import Outbox
-from tests.faults.streams.conftest import PATIENCE_S
 from tests.faults.streams.part import SHARDS
+from tests.faults.streams.theatre import PATIENCE_S
 from tests.streams_builders import SCHOOLS, an_event
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "restarted"])
 async def test_a_database_that_went_away_in_the_middle_loses_nothing(theatre, own_postgres, number):
     theatre.both()
@@ -29,11 +30,13 @@ async def test_a_database_that_went_away_in_the_middle_loses_nothing(theatre, ow
             own_postgres.stop()
         await asyncio.sleep(0.5)
         own_postgres.start()
+        theatre.injected += 1
         await asyncio.sleep(2)
 
     await theatre.settled()
 
 
+@pytest.mark.fault(14)
 async def test_an_open_transaction_delays_only_its_own_event(theatre):
     theatre.both()
     await theatre.write(3)
@@ -46,11 +49,13 @@ async def test_an_open_transaction_delays_only_its_own_event(theatre):
         await Outbox(SHARDS).add(connection, slow)
         await theatre.write(12)
         await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) = 15 FROM effect"), PATIENCE_S)
+        theatre.injected += 1
 
     await theatre.settled()
     assert slow.id in [id_ for _, _, id_ in await theatre.log()]
 
 
+@pytest.mark.fault(14)
 async def test_a_transaction_that_takes_too_long_is_ended_and_nothing_of_it_is_sealed(theatre):
     theatre.both()
     event = an_event(school=SCHOOLS[0])
@@ -59,12 +64,14 @@ async def test_a_transaction_that_takes_too_long_is_ended_and_nothing_of_it_is_s
             async with pool.acquire() as connection, connection.transaction():
                 await Outbox(SHARDS).add(connection, event)
                 await connection.execute("SELECT pg_sleep(5)")
+    theatre.injected += 1
     await theatre.write(5)
 
     await theatre.settled()
     assert event.id not in [id_ for _, _, id_ in await theatre.log()]
 
 
+@pytest.mark.fault(14)
 async def test_an_idle_transaction_elsewhere_holds_nobody_up(theatre):
     theatre.both()
     async with (
@@ -74,5 +81,6 @@ async def test_an_idle_transaction_elsewhere_holds_nobody_up(theatre):
     ):
         await idle.fetchval("SELECT count(*) FROM effect")
         await theatre.write(20)
+        theatre.injected += 1
 
         await theatre.settled()

@@ -5,23 +5,12 @@ import shutil
 import signal
 
 import pytest
-import redis.asyncio
 
-from tests.faults.streams.conftest import PATIENCE_S
+from tests.faults.streams.theatre import PATIENCE_S
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 FRESH_S = 2.0
-
-
-@pytest.fixture
-async def client(own_valkey, theatre):
-    async with redis.asyncio.Redis.from_url(own_valkey.url()) as made:
-        yield made
-
-
-async def fresh(theatre):
-    return await theatre.as_of_age_s() < 1.0
 
 
 async def stays_fresh(theatre, seconds):
@@ -33,37 +22,42 @@ async def stays_fresh(theatre, seconds):
     return worst
 
 
+@pytest.mark.fault(8)
 async def test_a_flush_under_load_is_made_good_within_five_seconds(theatre, client):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), PATIENCE_S)
+        await until(theatre.is_fresh, PATIENCE_S)
         for _ in range(3):
             await client.flushall()
+            theatre.injected += 1
             await until(lambda: client.exists("{academics:0}:ev"), 5)
-            await until(lambda: fresh(theatre), 5)
+            await until(theatre.is_fresh, 5)
 
     await theatre.settled()
 
 
+@pytest.mark.fault(8)
 async def test_an_idle_stream_that_is_deleted_is_made_again(theatre, client):
     theatre.both()
     await theatre.write(9)
     await until(lambda: client.exists("{academics:1}:ev"), PATIENCE_S)
     before = await client.xrange("{academics:1}:ev")
 
-    await client.delete("{academics:1}:ev")
+    theatre.injected += await client.delete("{academics:1}:ev")
 
     await until(lambda: client.exists("{academics:1}:ev"), 5)
     assert await client.xrange("{academics:1}:ev") == before
     await theatre.settled()
 
 
+@pytest.mark.fault(8)
 async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_valkey):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), PATIENCE_S)
+        await until(theatre.is_fresh, PATIENCE_S)
         own_valkey.child.kill()
         shutil.rmtree(own_valkey.folder / "appendonlydir")
+        theatre.injected += 1
         worst = await stays_fresh(theatre, 2)
         own_valkey.start()
         worst = max(worst, await stays_fresh(theatre, 3))
@@ -72,6 +66,7 @@ async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_
     await theatre.settled()
 
 
+@pytest.mark.fault(9)
 async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, client):
     theatre.both()
     async with theatre.load():
@@ -79,20 +74,23 @@ async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, cli
         replica = await client.dump("{academics:0}:ev")
         await asyncio.sleep(0.5)
         await client.restore("{academics:0}:ev", 0, replica, replace=True)
+        theatre.injected += 1
         await asyncio.sleep(0.5)
 
     await theatre.settled()
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
-async def test_while_redis_is_away_writes_succeed_and_the_copy_follows(theatre, own_valkey, number):
+async def test_while_redis_is_away_writes_succeed_and_the_copy_follows(theatre, own_valkey, number, outage_s):
     theatre.both()
     await theatre.write(5)
-    await until(lambda: fresh(theatre), PATIENCE_S)
+    await until(theatre.is_fresh, PATIENCE_S)
     own_valkey.child.process.send_signal(number)
+    theatre.injected += 1
     try:
         before = len(theatre.acknowledged)
-        worst = await stays_fresh(theatre, 5)
+        worst = await stays_fresh(theatre, outage_s)
 
         assert len(theatre.acknowledged) - before > 100
         assert worst < FRESH_S
@@ -106,26 +104,30 @@ async def test_while_redis_is_away_writes_succeed_and_the_copy_follows(theatre, 
     await theatre.settled()
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("part", ["relay", "consumer"])
-async def test_when_only_one_side_has_lost_redis_the_copy_stays_fresh(theatre, part):
+async def test_when_only_one_side_has_lost_redis_the_copy_stays_fresh(theatre, part, outage_s):
     nowhere = {"redis": "redis://127.0.0.1:1/0"}
     theatre.start("relay", **(nowhere if part == "relay" else {}))
     theatre.start("consumer", owner="a", **(nowhere if part == "consumer" else {}))
+    theatre.injected += 1
     await theatre.write(5)
-    await until(lambda: fresh(theatre), PATIENCE_S)
+    await until(theatre.is_fresh, PATIENCE_S)
 
-    assert await stays_fresh(theatre, 4) < FRESH_S
+    assert await stays_fresh(theatre, outage_s) < FRESH_S
 
     await theatre.settled()
 
 
-async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(theatre, client):
+@pytest.mark.fault(12)
+async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(theatre, client, outage_s):
     theatre.both()
     async with theatre.load():
-        await until(lambda: fresh(theatre), PATIENCE_S)
+        await until(theatre.is_fresh, PATIENCE_S)
         await client.config_set("maxmemory", 1)
+        theatre.injected += 1
         try:
-            worst = await stays_fresh(theatre, 3)
+            worst = await stays_fresh(theatre, outage_s)
         finally:
             await client.config_set("maxmemory", 0)
         await asyncio.sleep(1.5)
@@ -138,6 +140,8 @@ async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(
         assert [int(id_.partition(b"-")[2]) for id_ in entries] == list(range(1, last_pos + 1))
 
 
+@pytest.mark.fault(11)
+@pytest.mark.quick
 async def test_a_trimmed_stream_is_no_loss_to_a_consumer_that_was_away(theatre, client):
     relay, consumer = theatre.both()
     await theatre.write(20)
@@ -146,6 +150,7 @@ async def test_a_trimmed_stream_is_no_loss_to_a_consumer_that_was_away(theatre, 
     await theatre.write(20)
     for shard in (0, 1):
         await client.xtrim(f"{{academics:{shard}}}:ev", maxlen=0, approximate=False)
+        theatre.injected += 1
     await theatre.write(5)
 
     theatre.start("consumer", owner="a")
