@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-import asyncpg
 import grpc.aio
 
 from academics_svc.clients import GrpcBeaconDirectory, GrpcPeople
@@ -14,7 +13,6 @@ from academics_svc.http_api.routes import routes
 from academics_svc.ports import OpenBooks
 from academics_svc.settings import Settings
 from academics_svc.store.books import open_books
-from contracts.problems import UnavailableError
 from contracts.rpc.academics.api.v1.academics_pb2_grpc import (
     add_AcademicsCommandServiceServicer_to_server,
     add_AcademicsQueryServiceServicer_to_server,
@@ -26,8 +24,7 @@ from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
 from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
-from infra.migrate import upgrade
-from infra.postgres import Pool, check_durable, connection, create_pool
+from infra.postgres import Pool, create_pool
 from infra.process import Parts, identity_of
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
 from streams.broadcast import BroadcastConsumer
@@ -37,7 +34,7 @@ from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
-from streams.schema import WrongSetupError, check_shard_count, prepare
+from streams.setup import is_set_up, set_up
 
 SOURCE, IDENTITY = "academics", "identity"
 
@@ -76,7 +73,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             registers=build_registers(pool, books, now),
             loops={"relay": [relay.run]},
             everywhere=[build_ears(settings, identity, news).run],
-            ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
+            ready={"database": partial(is_set_up, pool, settings, source=SOURCE), "token_keys": keys.ready},
         )
 
 
@@ -103,22 +100,6 @@ def build_registers(pool: Pool, books: OpenBooks, now: Clock) -> Sequence[Regist
     ]
 
 
-async def is_migrated(pool: Pool, settings: Settings) -> bool:
-    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
-    try:
-        async with connection(pool) as lent:
-            await check_shard_count(lent, source=SOURCE, shard_count=settings.shard_count)
-        return not (settings.require_durable_database and await check_durable(pool))
-    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
-        return False
-
-
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema and prepare the log."""
-    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
-    await upgrade(SOURCE, url)
-    owner = await asyncpg.connect(url)
-    try:
-        await prepare(owner, source=SOURCE, shard_count=settings.shard_count)
-    finally:
-        await owner.close()
+    await set_up(settings, source=SOURCE)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-import asyncpg
 import grpc.aio
 
 from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory, GrpcNfcCodes, GrpcPhones
@@ -39,7 +38,6 @@ from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.timetable import CopiedTimetable
 from attendance_svc.store.waiting import PostgresBacklog, PostgresWaitingRoom
-from contracts.problems import UnavailableError
 from contracts.rpc.attendance.api.v1.attendance_pb2_grpc import add_AttendanceCommandServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.clock import Clock, utc_now
@@ -48,12 +46,9 @@ from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
 from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
-from infra.migrate import upgrade
 from infra.postgres import (
     BACKGROUND_TRANSACTION_MS,
     Pool,
-    check_durable,
-    connection,
     create_pool,
 )
 from infra.process import Loop, Parts, identity_of
@@ -66,7 +61,7 @@ from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
-from streams.schema import WrongSetupError, check_shard_count, prepare
+from streams.setup import is_set_up, set_up
 
 SOURCE, IDENTITY = "attendance", "identity"
 
@@ -125,7 +120,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 build_ears(settings, identity, news).run,
                 build_clock(settings, academics, sources.academics.bearings, now),
             ],
-            ready={"database": partial(is_migrated, pool, settings), "token_keys": keys.ready},
+            ready={"database": partial(is_set_up, pool, settings, source=SOURCE), "token_keys": keys.ready},
         )
 
 
@@ -188,22 +183,6 @@ def build_jobs(
     )
 
 
-async def is_migrated(pool: Pool, settings: Settings) -> bool:
-    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
-    try:
-        async with connection(pool) as lent:
-            await check_shard_count(lent, source=SOURCE, shard_count=settings.shard_count)
-        return not (settings.require_durable_database and await check_durable(pool))
-    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
-        return False
-
-
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema and prepare the log."""
-    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
-    await upgrade(SOURCE, url)
-    owner = await asyncpg.connect(url)
-    try:
-        await prepare(owner, source=SOURCE, shard_count=settings.shard_count)
-    finally:
-        await owner.close()
+    await set_up(settings, source=SOURCE)

@@ -10,7 +10,6 @@ from functools import partial
 from secrets import SystemRandom
 from typing import TypeVar
 
-import asyncpg
 import grpc.aio
 
 from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
@@ -32,7 +31,6 @@ from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistr
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
 from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
-from contracts.problems import UnavailableError
 from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.clock import Clock, utc_now
@@ -42,12 +40,10 @@ from infra.http_routes import AnyRoute
 from infra.http_server import Doorkeeper
 from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
-from infra.migrate import upgrade
 from infra.postgres import (
     BACKGROUND_TRANSACTION_MS,
     Connection,
     Pool,
-    check_durable,
     connection,
     create_pool,
     transaction,
@@ -63,7 +59,7 @@ from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
-from streams.schema import WrongSetupError, check_shard_count, prepare
+from streams.setup import is_set_up, set_up
 
 SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
@@ -140,7 +136,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 "jobs": [hand_over.run, sweep.run],
             },
             everywhere=[build_ears(settings, identities, news).run],
-            ready={"database": partial(is_migrated, pool, settings), "token_keys": ring.ready},
+            ready={"database": partial(is_set_up, pool, settings, source=SOURCE), "token_keys": ring.ready},
         )
 
 
@@ -250,22 +246,6 @@ async def open_store(pool: Pool, make: Callable[[Connection], T]) -> AsyncIterat
         yield make(lent)
 
 
-async def is_migrated(pool: Pool, settings: Settings) -> bool:
-    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
-    try:
-        async with connection(pool) as lent:
-            await check_shard_count(lent, source=SOURCE, shard_count=settings.shard_count)
-        return not (settings.require_durable_database and await check_durable(pool))
-    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
-        return False
-
-
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema and prepare the log."""
-    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
-    await upgrade(SOURCE, url)
-    owner = await asyncpg.connect(url)
-    try:
-        await prepare(owner, source=SOURCE, shard_count=settings.shard_count)
-    finally:
-        await owner.close()
+    await set_up(settings, source=SOURCE)

@@ -4,9 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 
-import asyncpg
-
-from contracts.problems import UnavailableError
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as rpc
 from contracts.rpc.streams.api.v1 import streams_pb2_grpc
 from identity_svc.domain.sessions import RefreshTokens
@@ -22,9 +19,8 @@ from identity_svc.store.keys import KeyCupboard, KeyRing
 from infra.clock import Clock, utc_now
 from infra.http_server import Doorkeeper
 from infra.jwks import LocalKeys
-from infra.migrate import upgrade
 from infra.password_hashing import Cost, PasswordHasher
-from infra.postgres import Pool, check_durable, connection, create_pool
+from infra.postgres import create_pool
 from infra.process import Parts
 from infra.secret_box import SecretBox, derived_key
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
@@ -33,7 +29,7 @@ from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
-from streams.schema import WrongSetupError, check_shard_count, prepare
+from streams.setup import is_set_up, set_up
 
 NAME = "identity"
 
@@ -73,7 +69,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                     "relay": [relay.run],
                     "jobs": [Housekeeping(pool, keys=lambda at: cupboard.maintain(now=at), now=now).run],
                 },
-                ready={"database": partial(is_set_up, pool, settings), "keys": keys.ready},
+                ready={"database": partial(is_set_up, pool, settings, source=NAME), "keys": keys.ready},
             )
 
 
@@ -89,19 +85,6 @@ def open_hasher(settings: Settings) -> Iterator[PasswordHasher]:
         yield hasher
 
 
-async def is_set_up(pool: Pool, settings: Settings) -> bool:
-    """Return whether the database can be reached, is set up as `settings` say, and does not forget."""
-    try:
-        async with connection(pool) as lent:
-            await check_shard_count(lent, source=NAME, shard_count=settings.shard_count)
-        return not (settings.require_durable_database and await check_durable(pool))
-    except (UnavailableError, WrongSetupError, asyncpg.UndefinedTableError):
-        return False
-
-
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema and prepare the log."""
-    url = (settings.migrate_database_url or settings.database_url).get_secret_value()
-    await upgrade(NAME, url)
-    async with create_pool(url, name=NAME, size=1) as pool, connection(pool) as lent:
-        await prepare(lent, source=NAME, shard_count=settings.shard_count)
+    await set_up(settings, source=NAME)
