@@ -114,7 +114,7 @@ def _facts(row: Row) -> CopiedFacts:
     state = CopyState(
         as_of=row["as_of"],
         is_running=row["is_running"],
-        facts_since=row["facts_since"],
+        facts_since=_aware(row["facts_since"]),
         is_tainted=row["is_tainted"],
         logs=frozenset(zip(row["shards"] or (), row["incarnations"] or (), strict=True)),
         pos=row["pos"],
@@ -139,6 +139,11 @@ def _plan(row: Row, state: CopyState) -> PlanFacts | None:
         basis="copy",
         place=place,
     )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Return `moment` with a zone: asyncpg gives `-infinity` without one."""
+    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _place(state: CopyState) -> CopyPlace | None:

@@ -1,6 +1,7 @@
 """Flow E: services are killed while students sign; nothing is lost, nothing doubled, nobody refused for it."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from signal import SIGKILL
 from typing import Any
@@ -10,6 +11,8 @@ from infra.demo.world import Scene, World, ask_symbols, judged, last_result, tap
 
 FLOW = "E outage"
 RUSH = ("rush 1", "rush 2", "rush 3")
+RECENT_S = 5.0  # as in the product: a yes may rest on what was known so long before
+COPY_AGE = re.compile(r'^streams_as_of_age_seconds\{consumer="attendance.copy".*\} (\S+)$', re.MULTILINE)
 
 
 async def plan(world: World) -> None:
@@ -56,15 +59,32 @@ async def all_there(world: World) -> object:
 
 
 async def academics_away(world: World) -> object:
-    """A student signs while academics is down."""
+    """A student signs as soon as academics is down: what attendance heard seconds before says yes."""
     world.stage.services.kill("academics", SIGKILL)
-    result = await torch(world, world.day.students[8], "outage")
+    return words(await torch(world, world.day.students[8], "outage"))
+
+
+async def copy_too_old(world: World) -> object:
+    """Another one signs once attendance has heard nothing for longer than a yes may rest on."""
+    seen = await until(lambda: _copy_age(world), "old")
+    if seen != "old":
+        return f"the copy of academics is {seen}"
+    result = await torch(world, world.day.students[7], "outage")
     world.kept["undecided"] = result["signature_id"]
     return words(result)
 
 
+async def _copy_age(world: World) -> str:
+    """Return whether attendance's copy of academics is too old to say yes, by attendance's own measure."""
+    url = world.stage.services.stack.place.http_url("attendance")
+    async with world.stage.doors.session.get(f"{url}/metrics") as answer:
+        page = await answer.text()
+    ages = [float(age) for age in COPY_AGE.findall(page)]
+    return "old" if ages and min(ages) > RECENT_S else "fresh"
+
+
 async def stranger_meanwhile(world: World) -> object:
-    """Somebody who is not in the course signs meanwhile: not refused either, nobody can know."""
+    """Somebody who is not in the course signs meanwhile: a no is not believed that may be outdated."""
     result = await torch(world, world.day.students[-1], "outage")
     world.kept["stranger"] = result["signature_id"]
     return words(result)
@@ -74,7 +94,7 @@ async def academics_back(world: World) -> object:
     """Academics comes back."""
     world.stage.services.start("academics")
     await world.stage.services.wait_until_ready("academics")
-    return await _final(world, world.day.students[8], "undecided", "ACCEPTED on_time")
+    return await _final(world, world.day.students[7], "undecided", "ACCEPTED on_time")
 
 
 async def stranger_known(world: World) -> object:
@@ -109,8 +129,9 @@ async def identity_back(world: World) -> object:
 SCENES = [
     Scene(FLOW, "36 proofs while attendance is killed and started again", "none refused", rush),
     Scene(FLOW, "afterwards the class has signed", "everybody, once", all_there),
-    Scene(FLOW, "a student signs while academics is away", "PENDING awaiting_validation", academics_away),
+    Scene(FLOW, "academics is killed; a student signs at once", "ACCEPTED on_time", academics_away),
     Scene(FLOW, "a stranger signs meanwhile", "PENDING awaiting_validation", stranger_meanwhile),
+    Scene(FLOW, "a student signs seconds later", "PENDING awaiting_validation", copy_too_old),
     Scene(FLOW, "academics is back: the student", "ACCEPTED on_time", academics_back),
     Scene(FLOW, "academics is back: the stranger", "REFUSED not_enrolled", stranger_known),
     Scene(FLOW, "a student signs by NFC while identity is away", "PENDING awaiting_validation", identity_away),
