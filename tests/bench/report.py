@@ -121,7 +121,7 @@ def ms(figure: Figure) -> str:
 
 
 def times(figure: Figure) -> str:
-    return f"{figure.median:.2f} (worst {figure.worst:.2f})"
+    return f"{shown(figure.median, 2)} (worst {shown(figure.worst, 2)})"
 
 
 def kept_line(kept: Kept | None) -> str:
