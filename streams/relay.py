@@ -147,7 +147,7 @@ def _oldest_ms(head: Head) -> int:
 class Relay:
     """The relay of a service: all shards, until it is told to stop.
 
-    watermarks: promise how fresh the stream is; only for producers of whom somebody keeps a copy.
+    watermarks: promise how fresh the stream is; only for producers whom another service follows.
     """
 
     def __init__(
