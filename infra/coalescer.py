@@ -12,12 +12,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def _one(_item: object) -> int:
+    return 1
+
+
 class Coalescer(Generic[Item, Result]):
     """Turns single calls into batches. An idle caller pays nothing: its batch of one starts at once.
 
     work: answers a batch, one result or exception per item, in order; what it raises, every caller of the batch gets.
-    max_batch_count: items of one batch. concurrent_count: batches in flight at once.
-    max_waiting_count: beyond, callers are sent away.
+    max_batch_count: items of one batch, or what `weigh` makes of them; an item that is heavier goes alone.
+    concurrent_count: batches in flight at once. max_waiting_count: beyond, callers are sent away.
     """
 
     def __init__(
@@ -27,8 +31,9 @@ class Coalescer(Generic[Item, Result]):
         max_batch_count: int = 256,
         concurrent_count: int = 1,
         max_waiting_count: int = 10_000,
+        weigh: Callable[[Item], int] = _one,
     ) -> None:
-        self._work = work
+        self._work, self._weigh = work, weigh
         self._max_batch, self._max_waiting = max_batch_count, max_waiting_count
         self._free = concurrent_count
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
@@ -70,10 +75,16 @@ class Coalescer(Generic[Item, Result]):
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
-        while self._waiting and len(batch) < self._max_batch:
-            item, future = self._waiting.popleft()
+        room = self._max_batch
+        while self._waiting:
+            item, future = self._waiting[0]
+            weight = self._weigh(item)
+            if batch and weight > room:
+                break
+            self._waiting.popleft()
             if not future.done():  # its caller was cancelled before the work began
                 batch.append((item, future))
+                room -= weight
         return batch
 
     async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:

@@ -69,6 +69,18 @@ async def test_a_batch_has_a_greatest_size(counter):
     assert counter.batches == [[0], [2, 4], [6]]
 
 
+async def test_heavy_items_make_smaller_batches_and_what_is_too_heavy_goes_alone(counter):
+    coalescer = Coalescer(counter.work, max_batch_count=6, weigh=lambda number: number)
+    first = await when_busy(counter, coalescer)
+    others = [asyncio.create_task(coalescer.submit(n)) for n in (2, 4, 2, 8, 2)]
+    await asyncio.sleep(0)
+
+    counter.gate.set()
+
+    await asyncio.gather(first, *others)
+    assert counter.batches == [[0], [2, 4], [2], [8], [2]]
+
+
 async def test_a_bad_item_fails_alone(counter):
     coalescer = Coalescer(counter.work)
 
