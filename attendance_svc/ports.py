@@ -41,11 +41,8 @@ class CourseDirectory(Protocol):
 class CourseCopy(Protocol):
     """Attendance's own copy of what academics has recorded."""
 
-    async def look_up(self, questions: Sequence[Question], *, margin: timedelta | None) -> list[CopiedFacts]:
-        """Return what the copy knows about each question, all in one snapshot.
-
-        As of `at` where everything committed before `at` + `margin` is in the copy, else the newest that it has.
-        """
+    async def look_up(self, questions: Sequence[Question]) -> list[CopiedFacts]:
+        """Return what the copy knows about each question as of its `at`, in their order, all in one snapshot."""
         ...
 
     async def has(self, seen: SeenVersion) -> bool:
@@ -65,7 +62,8 @@ class Timetable(Protocol):
     ) -> Sequence[CourseId] | None:
         """Return the courses linked to the room whose window holds `at`; None while the copy cannot tell.
 
-        margin: as for CourseCopy; one course may be what was known 5 s before, none or several may not.
+        margin: how far the copy must be beyond `at` to be certain of it; None: nobody knows. One course may be what was
+        known 5 s before, none or several may not.
         """
         ...
 

@@ -60,11 +60,10 @@ class Academics:
 
         With each attempt comes what is known of its proof.
         """
-        has_seen, margin = await self.has_seen(), self.margin
-        found = await self.copy.look_up([_question(attempt) for attempt, _ in attempts], margin=margin)
+        outlook = Outlook(margin=self.margin, has_seen=await self.has_seen())
+        found = await self.copy.look_up([_question(attempt) for attempt, _ in attempts])
         return [
-            self._plan(facts, attempt, proof, Outlook(margin=margin, has_seen=has_seen))
-            for facts, (attempt, proof) in zip(found, attempts, strict=True)
+            self._plan(facts, attempt, proof, outlook) for facts, (attempt, proof) in zip(found, attempts, strict=True)
         ]
 
     def _plan(
@@ -72,7 +71,7 @@ class Academics:
     ) -> PlanFacts | None:
         said = decide_attempt(Facts(plan=facts.plan, proof=proof), attempt)
         refuses = facts.plan is None or said.status == "REFUSED"
-        path = self.source(facts.state, attempt.t, outlook, newest_refuses=refuses)
+        path = self.source(facts.state, attempt.t, outlook, refuses=refuses)
         if path == "ask" or facts.plan is None:
             return None
         DECIDED_BY.labels(path).inc()
@@ -116,7 +115,7 @@ class Academics:
 
         Fit for showing something, never for deciding.
         """
-        [facts] = await self.copy.look_up([Question(course_id=course_id, at=at)], margin=None)
+        [facts] = await self.copy.look_up([Question(course_id=course_id, at=at)])
         known = facts.plan is not None and facts.plan.course is not None
         return facts if known and facts.state.is_running and facts.state.as_of is not None else None
 
@@ -129,10 +128,10 @@ class Academics:
         """Return whether the copy has what the caller has seen, having waited for it a moment."""
         return self.seen is None or await self.copy.has(self.seen)
 
-    def source(self, state: CopyState, t: datetime, outlook: Outlook, *, newest_refuses: bool) -> Path:
+    def source(self, state: CopyState, t: datetime, outlook: Outlook, *, refuses: bool) -> Path:
         """Decide who answers as of `t`."""
         is_same_log = all(self.bearings.is_current(*each) for each in state.logs)
-        return decide_source(state, t, replace(outlook, is_same_log=is_same_log), newest_refuses=newest_refuses)
+        return decide_source(state, t, replace(outlook, is_same_log=is_same_log), refuses=refuses)
 
 
 class _Glance:
@@ -162,9 +161,8 @@ class _Glance:
         return (await self._look(question))[0].is_enrolled
 
     async def _look(self, question: Question) -> tuple[PlanFacts, CopiedFacts]:
-        margin = self._academics.margin
-        [facts] = await self._academics.copy.look_up([question], margin=margin)
-        path = self._academics.source(facts.state, question.at, Outlook(margin=margin), newest_refuses=False)
+        [facts] = await self._academics.copy.look_up([question])
+        path = self._academics.source(facts.state, question.at, Outlook(margin=self._academics.margin), refuses=False)
         if path == "ask" or facts.plan is None:
             raise UnavailableError("academics_down", "the copy is too old")
         if path == "local_recent" or self.place is None:

@@ -26,8 +26,7 @@ class Question:
 class CopiedFacts:
     """What the copy says, and how far it can be trusted, in one snapshot.
 
-    plan: as of the moment asked for if the copy is certain of it, else the newest; None while a school's preferences
-    are not known. teacher_ids: who is assigned to the course.
+    plan: None while a school's preferences are not known. teacher_ids: who is assigned to the course.
     """
 
     plan: PlanFacts | None

@@ -51,10 +51,10 @@ class Outlook:
     has_seen: bool = True
 
 
-def decide_source(copy: CopyState, t: datetime, outlook: Outlook, *, newest_refuses: bool) -> Path:
-    """Decide who answers as of `t`: the copy, which is certain or whose newest facts say yes, or academics.
+def decide_source(copy: CopyState, t: datetime, outlook: Outlook, *, refuses: bool) -> Path:
+    """Decide who answers as of `t`: the copy, because it is certain or new enough for a yes, or academics.
 
-    newest_refuses: what the newest facts of the copy earn is REFUSED, or they are not known.
+    refuses: what the copy knows as of `t` earns REFUSED, or is not enough to earn anything.
     Source: the freshness table of streams, section 4.
     """
     if outlook.margin is None or not (copy.is_running and outlook.is_same_log and outlook.has_seen):
@@ -63,7 +63,7 @@ def decide_source(copy: CopyState, t: datetime, outlook: Outlook, *, newest_refu
         return "ask"
     if copy.as_of >= t + outlook.margin:
         return "local_exact"
-    return "local_recent" if t - copy.as_of <= RECENT and not newest_refuses else "ask"
+    return "local_recent" if t - copy.as_of <= RECENT and not refuses else "ask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,8 @@ from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
 from infra.postgres import Connection, Row
 from streams.names import shard_of
 
-# A moment that only rows without an end reach.
-NEWEST = datetime(9999, 1, 1, tzinfo=UTC)
-
 # One statement is one snapshot: the facts and the promise about them belong together, for many questions at once. An
-# unknown course is judged by the shard of the asker's school, without one by the copy as a whole. $6: how far the copy
-# must be beyond a moment to be certain of it; where it is not, the newest facts count, those at $7.
+# unknown course is judged by the shard of the asker's school, without one by the copy as a whole.
 FACTS = """
 SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c.cancelled, c.signature_closed,
        c.signature_closed_at, c.signing_open_until, c.teacher_ids,
@@ -26,7 +22,7 @@ SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c
        EXISTS (
            SELECT FROM copy_membership m
            WHERE m.student_id = a.student_id AND m.group_id = ANY (c.group_ids)
-             AND m.recorded_from <= w.at AND w.at < m.recorded_to
+             AND m.recorded_from <= a.at AND a.at < m.recorded_to
        ) AS is_enrolled,
        coalesce(cardinality(c.classroom_ids) > 0, false) AS has_rooms,
        coalesce(a.classroom_id = ANY (c.classroom_ids), false) AS is_room_linked,
@@ -50,11 +46,8 @@ CROSS JOIN LATERAL (
     FROM streams_checkpoint
     WHERE consumer = 'attendance.copy' AND source = 'academics' AND (s.shard IS NULL OR shard = s.shard)
 ) AS k
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN k.as_of >= a.at + $6::interval THEN a.at ELSE $7::timestamptz END AS at
-) AS w
-LEFT JOIN copy_course c ON c.course_id = a.course_id AND c.recorded_from <= w.at AND w.at < c.recorded_to
-LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= w.at AND w.at < p.recorded_to
+LEFT JOIN copy_course c ON c.course_id = a.course_id AND c.recorded_from <= a.at AND a.at < c.recorded_to
+LEFT JOIN copy_preferences p ON p.school_id = c.school_id AND p.recorded_from <= a.at AND a.at < p.recorded_to
 ORDER BY a.place
 """
 # Signing opens at most a day early, so what starts later need not be looked at.
@@ -80,9 +73,7 @@ ORDER BY m.student_id
 """
 
 
-async def look_up(
-    connection: Connection, questions: Sequence[Question], *, margin: timedelta | None, shard_count: int
-) -> list[CopiedFacts]:
+async def look_up(connection: Connection, questions: Sequence[Question], *, shard_count: int) -> list[CopiedFacts]:
     """Return what the copy knows about each question, in their order, all in one snapshot."""
     rows = await connection.fetch(
         FACTS,
@@ -91,8 +82,6 @@ async def look_up(
         [each.classroom_id for each in questions],
         [each.at for each in questions],
         [None if each.school_id is None else shard_of(each.school_id, shard_count) for each in questions],
-        margin,
-        NEWEST,
     )
     return [_facts(row) for row in rows]
 

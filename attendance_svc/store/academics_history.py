@@ -75,6 +75,11 @@ WHERE old.recorded_to < $1 AND NOT EXISTS (
 )
 """
 PRUNE_PREFERENCES = "DELETE FROM copy_preferences WHERE recorded_to < $1"
+# Of an earlier moment the copy now knows too little; last, for it is the row that the consumer moves.
+KNOW_SINCE = """
+UPDATE streams_checkpoint SET facts_since = greatest(facts_since, $1)
+WHERE consumer = 'attendance.copy' AND source = 'academics'
+"""
 
 
 class IncompleteEventError(ValueError):
@@ -157,9 +162,10 @@ async def truncate_shard(connection: Connection, shard: int) -> None:
 
 
 async def prune(connection: Connection, before: datetime) -> None:
-    """Forget versions that ended `before`, except those that a sheet is counted by."""
+    """Forget versions that ended `before`, except those that a sheet is counted by; the copy says so."""
     await connection.execute(PRUNE_COURSES, before)
     await connection.execute(PRUNE_PREFERENCES, before)
+    await connection.execute(KNOW_SINCE, before)
 
 
 def recorded_at(event: Delivered) -> datetime:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.freshness import Kind, SeenVersion
@@ -30,11 +30,11 @@ class CopiedCourses:
     def __init__(self, pool: Pool, *, shard_count: int) -> None:
         self._pool, self._shard_count = pool, shard_count
 
-    async def look_up(self, questions: Sequence[Question], *, margin: timedelta | None) -> list[CopiedFacts]:
+    async def look_up(self, questions: Sequence[Question]) -> list[CopiedFacts]:
         if not questions:
             return []
         async with connection(self._pool) as lent:
-            return await look_up(lent, questions, margin=margin, shard_count=self._shard_count)
+            return await look_up(lent, questions, shard_count=self._shard_count)
 
     async def has(self, seen: SeenVersion) -> bool:
         ends_at = time.monotonic() + PATIENCE_S

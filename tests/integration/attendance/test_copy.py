@@ -24,7 +24,6 @@ from tests.integration.attendance.academics_feed import (
 )
 
 MICROSECOND = timedelta(microseconds=1)
-FAR = NINE + 1_000 * DAY
 STUDENT, ROOM = uuid4(), uuid4()
 COPIES = ("copy_course", "copy_preferences", "copy_group", "copy_membership")
 TABLES = (*COPIES, "copy_course_room")
@@ -52,16 +51,8 @@ def feed(pool):
 
 
 async def facts(pool, course, *, at, student=STUDENT, room=ROOM, school=None):
-    """What the copy says; unless a test says how far it is, it is certain of everything."""
-    if not await pool.fetchval("SELECT count(*) FROM streams_checkpoint"):
-        for shard in range(SHARDS):
-            await proved(pool, shard, as_of=FAR)
-    return await look_up(pool, course, at=at, student=student, room=room, school=school)
-
-
-async def look_up(pool, course, *, at, student=STUDENT, room=ROOM, school=None, margin=timedelta(0)):
     asked = Question(course_id=course, at=at, student_id=student, classroom_id=room, school_id=school)
-    [found] = await academics_copy.look_up(pool, [asked], margin=margin, shard_count=SHARDS)
+    [found] = await academics_copy.look_up(pool, [asked], shard_count=SHARDS)
     return found
 
 
@@ -240,7 +231,7 @@ async def test_a_copy_that_does_not_run_vouches_for_nothing(pool, feed, state):
 
 
 async def test_without_a_checkpoint_nothing_is_vouched_for(pool):
-    state = (await look_up(pool, uuid4(), at=NINE)).state
+    state = (await facts(pool, uuid4(), at=NINE)).state
 
     assert (state.as_of, state.is_running, state.logs) == (None, False, frozenset())
 
@@ -368,6 +359,17 @@ async def test_old_versions_are_forgotten_but_not_what_a_sheet_is_counted_by(poo
     kept = await pool.fetch("SELECT version FROM copy_course ORDER BY version")
     assert [row["version"] for row in kept] == [2, 4]
     assert [row["version"] for row in await pool.fetch("SELECT version FROM copy_preferences")] == [2]
+
+
+async def test_of_what_was_forgotten_the_copy_says_that_it_knows_too_little(pool, feed):
+    await proved(pool, shard_in(SCHOOL), as_of=NINE + DAY)
+    course = await feed.course(at=PLANNED)
+
+    await academics_history.prune(pool, NINE)
+
+    assert (await facts(pool, course, at=NINE)).state.facts_since == NINE
+    await academics_history.prune(pool, NINE - DAY)
+    assert (await facts(pool, course, at=NINE)).state.facts_since == NINE
 
 
 async def test_a_version_that_still_counted_within_the_time_kept_stays(pool, feed):

@@ -158,7 +158,7 @@ async def copied(pool, plan, at, student, room, course=None):
         student_id=student,
         classroom_id=room,
     )
-    [found] = await academics_copy.look_up(pool, [asked], margin=timedelta(0), shard_count=SHARDS)
+    [found] = await academics_copy.look_up(pool, [asked], shard_count=SHARDS)
     return found
 
 

@@ -29,27 +29,25 @@ FLAGS = (True, False)
 @pytest.mark.parametrize("as_of", AGES)
 def test_the_copy_decides_exactly_when_the_table_says_so(as_of):
     for since, *flags in product(SINCE, FLAGS, FLAGS, FLAGS, FLAGS, FLAGS, FLAGS):
-        is_running, is_tainted, is_same_log, has_seen, is_measured, newest_refuses = flags
+        is_running, is_tainted, is_same_log, has_seen, is_measured, refuses = flags
         copy = CopyState(as_of=as_of, is_running=is_running, facts_since=since, is_tainted=is_tainted)
         outlook = Outlook(margin=MARGIN if is_measured else None, is_same_log=is_same_log, has_seen=has_seen)
 
-        decided = decide_source(copy, NINE, outlook, newest_refuses=newest_refuses)
+        decided = decide_source(copy, NINE, outlook, refuses=refuses)
 
         sound = is_running and not is_tainted and is_same_log and has_seen and is_measured and SINCE[since]
         wanted = "ask"
         if sound and AGES[as_of] == "both":
             wanted = "local_exact"
-        elif sound and AGES[as_of] == "yes" and not newest_refuses:
+        elif sound and AGES[as_of] == "yes" and not refuses:
             wanted = "local_recent"
-        assert decided == wanted, (copy, outlook, newest_refuses)
+        assert decided == wanted, (copy, outlook, refuses)
 
 
 def test_a_larger_margin_never_makes_anything_more_certain():
     copy = CopyState(as_of=NINE + MARGIN, is_running=True, facts_since=NINE, is_tainted=False)
 
-    decided = [
-        decide_source(copy, NINE, Outlook(margin=margin), newest_refuses=True) for margin in (MARGIN, MARGIN + TICK)
-    ]
+    decided = [decide_source(copy, NINE, Outlook(margin=margin), refuses=True) for margin in (MARGIN, MARGIN + TICK)]
 
     assert decided == ["local_exact", "ask"]
 
