@@ -55,7 +55,7 @@ class Size:
         return WARM_UP_PROOFS + self.rounds * self.singles + in_batches
 
 
-QUICK = Size(rounds=3, floor_s=0.7, singles=20, batch_rooms=2, batches=3, most_s=8.0)
+QUICK = Size(rounds=3, floor_s=0.7, singles=20, batch_rooms=2, batches=3, most_s=5.0)
 FULL = Size(rounds=5, floor_s=2.0, singles=80, batch_rooms=8, batches=4, most_s=60.0)
 
 app = typer.Typer(add_completion=False)
