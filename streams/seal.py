@@ -163,7 +163,11 @@ class PostgresLedger:
 
 
 def _closed(before: Head, last: Place, *, drained: bool) -> Closed | None:
-    return Closed(incarnation=last.incarnation, pos=last.pos, t=before.now) if drained else before.closed
+    if not drained:
+        return before.closed
+    # A clock that went back makes no promise smaller: writers record nothing from before what was promised.
+    t = before.now if before.closed is None else max(before.now, before.closed.t)
+    return Closed(incarnation=last.incarnation, pos=last.pos, t=t)
 
 
 def _milliseconds(moment: datetime) -> int:
