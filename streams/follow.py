@@ -8,7 +8,7 @@ from typing import Literal, Protocol, assert_never
 from contracts.problems import UnavailableError
 from streams.append import StreamDownError
 from streams.continuity import Behind, NothingNew, Proved, check, judge, sound
-from streams.entries import Closed, Damaged, Entry, Head, Place
+from streams.entries import Closed, Damaged, Entry, Head, Place, StreamId
 from streams.log import EventLog, LogRefused
 from streams.reading import StreamReader
 
@@ -19,6 +19,8 @@ LOG_AGAIN_S = 1.0
 STREAM_AGAIN_S = 5.0
 HALTED_S = 1.0
 PAGE = 500
+# Nothing follows it, so looking from there only asks where a stream ends.
+BEYOND = StreamId(2**62, 0)
 
 Standing = Place | Literal["anew", "halted"]
 
@@ -72,6 +74,7 @@ class Follower:
     _looked_at: float = field(default=float("-inf"))
     _stream_at: float = field(default=float("-inf"))
     _log_at: float = field(default=float("-inf"))
+    _is_stream_doubted: bool = False
 
     async def step(self) -> float:
         """Do what there is to do and return how long to wait before the next step, in seconds.
@@ -86,10 +89,20 @@ class Follower:
         if self.now() < self._stream_at:
             return LOG_EVERY_S
         try:
+            if self._is_stream_doubted and await self._is_ahead_of_log():
+                self._stream_at = self.now() + STREAM_AGAIN_S
+                return LOG_EVERY_S
             await self._read_stream()
         except StreamDownError:
             self._stream_at = self.now() + STREAM_AGAIN_S
         return 0.0
+
+    async def _is_ahead_of_log(self) -> bool:
+        """Return whether the stream still has what the log lost: it would be taken, and refused, again and again."""
+        look = await self.reader.look(BEYOND)
+        head = await self.log.head(self.shard)
+        self._is_stream_doubted = look.last.pos > head.last.pos
+        return self._is_stream_doubted
 
     async def _stand(self) -> Place | None:
         standing = await self.sink.standing()
@@ -168,6 +181,7 @@ class Follower:
 
     async def _start_anew(self, refused: LogRefused) -> None:
         self._place, self._proved = None, None
+        self._is_stream_doubted = refused.reason == "forked"
         await self.sink.start_anew(refused.head, refused.reason)
 
     async def _apply(self, entries: Sequence[Entry]) -> None:
