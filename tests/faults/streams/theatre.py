@@ -23,12 +23,16 @@ AGES = """
 SELECT shard, extract(epoch FROM clock_timestamp() - as_of)::float8 AS age_s FROM streams_checkpoint ORDER BY shard
 """
 CLAIMS = """
-SELECT c.shard, as_of, (SELECT max(pos) FROM effect e WHERE e.shard = c.shard) AS pos
+SELECT c.shard, as_of, greatest(
+    (SELECT max(pos) FROM effect e WHERE e.shard = c.shard),
+    (SELECT max(pos) FROM streams_parked p WHERE p.shard = c.shard)) AS pos
 FROM streams_checkpoint c WHERE as_of IS NOT NULL
 """
 HELD = "SELECT count(*) > 0 FROM streams_checkpoint WHERE owner = $1 AND lease_until > clock_timestamp()"
 LOG = "SELECT shard, pos, event_id, agg_id, type FROM streams_log ORDER BY shard, pos"
 EFFECTS = "SELECT shard, pos, event_id FROM effect ORDER BY id"
+# As academics records: while a clock repeats itself, from the newest moment that was promised.
+RECORDED = "SELECT greatest(clock_timestamp(), (SELECT max(closed_t) FROM streams_shard))"
 PARKED = "SELECT shard, pos FROM streams_parked"
 
 
@@ -66,7 +70,7 @@ class Theatre:
         for n in range(count):
             try:
                 ids = await self.writer.paint(**({"school": SCHOOLS[n % 3]} | changes))
-                self.acknowledged.append((ids[0], await self.pool.fetchval("SELECT clock_timestamp()")))
+                self.acknowledged.append((ids[0], await self.pool.fetchval(RECORDED)))
             except AWAY:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(pause_s)
