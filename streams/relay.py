@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 from redis.asyncio import Redis
 
-from infra.postgres import Pool
+from infra.postgres import DOWN, Pool
 from infra.telemetry import logger
 from streams import metrics
 from streams.append import Mismatch, RedisStreamWriter, StreamDownError, StreamWriter
@@ -190,7 +190,7 @@ class Relay:
                 for row in await self._pool.fetch(MEASURE):
                     metrics.PENDING_ROWS.labels(self._source).set(row["rows"])
                     metrics.OLDEST_PENDING_S.labels(self._source).set(row["oldest_s"])
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (TimeoutError, asyncpg.PostgresError, *DOWN):
                 pass  # The turns say that the database is away.
             await asyncio.sleep(MEASURE_S)
 
@@ -230,7 +230,7 @@ class _Pacer:
             self._halted(1)
             log.critical("a shard is halted", action="relay_halted", reason=repr(error), **self._labels())
             return HALTED_S
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (TimeoutError, asyncpg.PostgresError, *DOWN) as error:
             self._say("database_down", error)
             return LONGEST_S
         self._halted(0)

@@ -11,6 +11,7 @@ from itertools import accumulate
 import asyncpg
 
 from infra.local.ports import free_port
+from infra.postgres import DOWN
 from tests.faults.streams.part import SHARDS
 from tests.faults.table import Figures
 from tests.streams_builders import SCHOOLS
@@ -18,7 +19,7 @@ from tests.waiting import until
 
 # A machine may be busy; only what is promised in seconds is asserted in seconds.
 PATIENCE_S = 30
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (TimeoutError, asyncpg.PostgresError, *DOWN)
 AGES = """
 SELECT shard, extract(epoch FROM clock_timestamp() - as_of)::float8 AS age_s FROM streams_checkpoint ORDER BY shard
 """
