@@ -24,7 +24,7 @@ from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
 from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
-from infra.postgres import Pool, create_pool
+from infra.postgres import BACKGROUND_TRANSACTION_MS, Pool, create_pool
 from infra.process import Parts, identity_of
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
 from streams.broadcast import BroadcastConsumer
@@ -48,11 +48,12 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     beacon = connect(settings.beacon_grpc, callee="beacon", identity=identity_of(settings))
     async with (
         create_pool(url, name="academics_svc", size=settings.database_pool_count) as pool,
+        create_pool(url, name="academics_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
         redis,
         identity,
         beacon,
     ):
-        relay = Relay(source=SOURCE, pool=pool, redis=redis, shards=range(shards))
+        relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(shards))
         books = partial(open_books, pool, Outbox(shards), relay.poke)
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
         news = IdentityNews(keys, now=now)

@@ -20,7 +20,7 @@ from infra.clock import Clock, utc_now
 from infra.http_server import Doorkeeper
 from infra.jwks import LocalKeys
 from infra.password_hashing import Cost, PasswordHasher
-from infra.postgres import create_pool
+from infra.postgres import BACKGROUND_TRANSACTION_MS, create_pool
 from infra.process import Parts
 from infra.secret_box import SecretBox, derived_key
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
@@ -39,15 +39,17 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     """Open what the service needs and put its parts together; leaving closes everything."""
     outbox, box = Outbox(settings.shard_count), SecretBox.from_file(settings.key_file)
     tokens = RefreshTokens(derived_key(settings.key_file, purpose="identity.refresh-token.v1"))
+    url = settings.database_url.get_secret_value()
     async with (
-        create_pool(settings.database_url.get_secret_value(), name=NAME, size=settings.database_pool_count) as pool,
+        create_pool(url, name=NAME, size=settings.database_pool_count) as pool,
+        create_pool(url, name=f"{NAME} jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
         writer_client(settings.redis_url.get_secret_value()) as redis,
     ):
         with open_hasher(settings) as passwords:
             keys = KeyRing(pool, box)
-            cupboard = KeyCupboard(pool, box=box, outbox=outbox)
+            cupboard = KeyCupboard(background, box=box, outbox=outbox)
             desk = Desk(pool=pool, open_books=partial(open_books, pool, outbox), passwords=passwords, now=now)
-            relay = Relay(source=NAME, pool=pool, redis=redis, shards=range(settings.shard_count))
+            relay = Relay(source=NAME, pool=background, redis=redis, shards=range(settings.shard_count))
             yield Parts(
                 routes=[
                     *AuthApi(desk, mint=keys, tokens=tokens).routes(),
@@ -67,7 +69,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 ],
                 loops={
                     "relay": [relay.run],
-                    "jobs": [Housekeeping(pool, keys=lambda at: cupboard.maintain(now=at), now=now).run],
+                    "jobs": [Housekeeping(background, keys=lambda at: cupboard.maintain(now=at), now=now).run],
                 },
                 ready={"database": partial(is_set_up, pool, settings, source=NAME), "keys": keys.ready},
             )
