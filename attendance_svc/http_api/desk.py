@@ -1,10 +1,8 @@
 """What every route of this door works with, and who may see what."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
-
-from aiohttp import web
 
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.marks import Human
@@ -18,12 +16,14 @@ from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, TeacherId
 from contracts.problems import ForbiddenError, NotFoundError, UnavailableError
 from infra.clock import Clock
+from infra.http_routes import Call
 from infra.postgres import Pool
 from infra.request_context import current
 from infra.tokens import Caller, CallerType
 from streams.names import shard_of
 
 SIGNERS: frozenset[CallerType] = frozenset(("student", "teacher", "admin"))
+AnyCall = Call[Any, Any]
 TOKEN_HEADER = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
 STAFF: frozenset[CallerType] = frozenset(("teacher", "admin"))
 ADMINS: frozenset[CallerType] = frozenset(("admin",))
@@ -57,17 +57,18 @@ class Desk:
         shard = shard_of(school_id, self.shard_count)
         return {TOKEN_HEADER: f"attendance/{shard}/signature:{signature_id}@{version}"}
 
-    def sources_for(self, request: web.Request) -> Sources:
-        """Return whom to ask for this request: not a copy that lacks what its caller has seen academics write."""
-        return self.sources.after(read_token(request.headers.get(TOKEN_HEADER)))
+    def sources_for(self, call: AnyCall) -> Sources:
+        """Return whom to ask for this call: not a copy that lacks what its caller has seen academics write."""
+        return self.sources.after(read_token(call.request.headers.get(TOKEN_HEADER)))
 
-    async def find_course(self, caller: Caller, course_id: CourseId) -> Course:
+    async def find_course(self, call: AnyCall, course_id: CourseId) -> Course:
         """Return a course that the caller may look into: teachers their own, admins their school's, developers any.
 
         While academics is away, what was last heard of the course counts.
         Raises: NotFoundError("not_found"), ForbiddenError("forbidden"), UnavailableError("academics_down").
         """
-        now, school_id = self.now(), SchoolId(caller.school_id) if caller.school_id else None
+        now, caller, academics = self.now(), call.caller, self.sources_for(call).academics
+        school_id = SchoolId(caller.school_id) if caller.school_id else None
 
         async def look(directory: CourseDirectory) -> Course:
             course = await directory.find_course(course_id, school_id=school_id, at=now)
@@ -77,25 +78,26 @@ class Desk:
             return _shown(caller, course, is_assigned=is_assigned)
 
         try:
-            return (await self.sources.academics.check(look)).found
+            return (await academics.check(look)).found
         except UnavailableError:
-            known = await self.sources.academics.recall(course_id, now)
+            known = await academics.recall(course_id, now)
             if known is None or known.plan is None:
                 raise
             return _shown(caller, known.plan.course, is_assigned=caller.id in known.teacher_ids)
 
-    async def require_view(self, caller: Caller, signature: SignatureView | None) -> SignatureView:
+    async def require_view(self, call: AnyCall, signature: SignatureView | None) -> SignatureView:
         """Return `signature` if the caller may see it: one's own, of a teacher's course, of an admin's school.
 
         Raises: NotFoundError("not_found"), ForbiddenError("forbidden"), UnavailableError("academics_down").
         """
+        caller = call.caller
         if signature is None or caller.school_id not in (None, signature.school_id):
             raise NotFoundError("not_found")
         if caller.type in ("admin", "dev") or signature.subject_id == caller.id:
             return signature
         if caller.type != "teacher" or signature.course_id is None:
             raise ForbiddenError("forbidden")
-        await self.find_course(caller, CourseId(signature.course_id))
+        await self.find_course(call, CourseId(signature.course_id))
         return signature
 
 

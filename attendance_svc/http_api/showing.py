@@ -75,14 +75,14 @@ class ShowingRoutes:
     async def get_signature(self, call: Call[NoBody, NoQuery]) -> Reply:
         async with connection(self._desk.pool) as lent:
             found = await find_signature(lent, SignatureId(call.ids["signature_id"]))
-        signature = await self._desk.require_view(call.caller, found)
+        signature = await self._desk.require_view(call, found)
         return Reply(body=to_answer(signature), version=signature.version)
 
     async def list_transitions(self, call: Call[NoBody, PageQuery]) -> Reply:
         signature_id = SignatureId(call.ids["signature_id"])
         async with connection(self._desk.pool) as lent:
             found = await find_signature(lent, signature_id)
-        await self._desk.require_view(call.caller, found)
+        await self._desk.require_view(call, found)
         after = page_after(call.query)
         async with connection(self._desk.pool) as lent:
             steps = await list_transitions(
@@ -95,13 +95,13 @@ class ShowingRoutes:
         query = call.query
         wanted = _filter(call.caller, query)
         if call.caller.type == "teacher":
-            await self._desk.find_course(call.caller, CourseId(_required(query.course_id, "course_id")))
+            await self._desk.find_course(call, CourseId(_required(query.course_id, "course_id")))
         async with connection(self._desk.pool) as lent:
             rows = await list_signatures(lent, wanted, after=page_after(query), limit=query.limit + 1)
         return Reply(body=page_of([to_answer(row) for row in rows], query, id_of=lambda shown: shown.id))
 
     async def get_sheet(self, call: Call[NoBody, SheetQuery]) -> Reply:
-        course = await self._desk.find_course(call.caller, CourseId(call.query.course_id))
+        course = await self._desk.find_course(call, CourseId(call.query.course_id))
         expected = await self._desk.sources.timetable.list_expected(course.id, min(self._desk.now(), course.end_at))
         async with connection(self._desk.pool) as lent:
             states = await list_states(lent, course.id)

@@ -89,7 +89,7 @@ class SigningRoutes:
             course_id=CourseId(body.course_id),
             claim=NfcClaim(serial=str(body.serial), code=str(body.code), request=request),
         )
-        door = replace(self._desk.nfc, sources=self._desk.sources_for(call.request))
+        door = replace(self._desk.nfc, sources=self._desk.sources_for(call))
         answer = await sign_with_nfc(
             wanted, door=door, signature_id=SignatureId(new_id()), cause=self._desk.cause(caller)
         )
@@ -103,7 +103,7 @@ class SigningRoutes:
             human_of(call.caller),
             CourseId(call.body.course_id),
             new=_new(call),
-            academics=self._desk.sources_for(call.request).academics,
+            academics=self._desk.sources_for(call).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )
@@ -129,7 +129,7 @@ class SigningRoutes:
             human_of(call.caller),
             mark,
             new=_new(call),
-            academics=self._desk.sources_for(call.request).academics,
+            academics=self._desk.sources_for(call).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )
@@ -145,7 +145,7 @@ class SigningRoutes:
         signature = await change_status(
             human_of(call.caller),
             correction,
-            academics=self._desk.sources_for(call.request).academics,
+            academics=self._desk.sources_for(call).academics,
             open_book=self._desk.open_book,
             cause=self._desk.cause(call.caller),
         )
