@@ -24,6 +24,8 @@ PROOF_TYPE = "buzzLightyear"
 # Where nobody knows how far off a time is, attendance hears the longest that still counts.
 MOST_UNCERTAINTY = STALE_AFTER
 PER_PROOF_S = 0.02
+# Attendance takes up to 512.
+PER_CALL = 256
 # What the same request would meet again, whenever it comes.
 FINAL = (InvalidInputError, ConflictError, NotFoundError)
 FINAL_STATUSES = frozenset(
@@ -54,6 +56,10 @@ class GrpcAttendanceDesk:
         self._peer = Peer("attendance")
 
     async def hand_in(self, proofs: Sequence[StoredProof]) -> list[HandedIn | NotHandedIn]:
+        calls = (proofs[start : start + PER_CALL] for start in range(0, len(proofs), PER_CALL))
+        return [answer for some in calls for answer in await self._call(some)]
+
+    async def _call(self, proofs: Sequence[StoredProof]) -> list[HandedIn | NotHandedIn]:
         try:
             if len(proofs) == 1:
                 request = to_request(proofs[0])
@@ -66,7 +72,7 @@ class GrpcAttendanceDesk:
         except ProblemError as problem:
             if isinstance(problem, FINAL) and len(proofs) > 1:
                 # One of them spoils the call for all: each by itself.
-                return [answer for proof in proofs for answer in await self.hand_in([proof])]
+                return [answer for proof in proofs for answer in await self._call([proof])]
             return [NotHandedIn(problem.code, isinstance(problem, FINAL))] * len(proofs)
         if len(answers.results) != len(proofs):
             return [NONSENSE] * len(proofs)

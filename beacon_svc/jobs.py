@@ -5,9 +5,9 @@ import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
-from beacon_svc.commands.hand_over import Pauses, look_again
+from beacon_svc.commands.hand_over import HandingOver, look_again
 from beacon_svc.domain.proofs import KEPT
-from beacon_svc.ports import AttendanceDesk, OpenProofBook
+from beacon_svc.ports import OpenProofBook
 from contracts.problems import UnavailableError
 from infra.clock import Clock
 from infra.postgres import Pool, transaction
@@ -30,10 +30,8 @@ log = logger(__name__)
 class HandOver:
     """Takes up held proofs when their time has come. Any number of processes may run it."""
 
-    desk: AttendanceDesk
+    handing_over: HandingOver
     open_book: OpenProofBook
-    pauses: Pauses
-    now: Clock
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop` is set; at once while there is more, with a pause while attendance is away."""
@@ -42,13 +40,13 @@ class HandOver:
             taken, still_waiting = await self._turn()
             failures = failures + 1 if still_waiting else 0
             if still_waiting:
-                await _pause(stop, self.pauses.after(failures - 1).total_seconds())
+                await _pause(stop, self.handing_over.pauses.after(failures - 1).total_seconds())
             elif not taken:
                 await _pause(stop, IDLE_S)
 
     async def _turn(self) -> tuple[int, int]:
         try:
-            return await look_again(desk=self.desk, open_book=self.open_book, pauses=self.pauses, now=self.now())
+            return await look_again(handing_over=self.handing_over, open_book=self.open_book)
         except UnavailableError as problem:
             log.warning("held proofs wait", action="hand_over", reason=problem.code)
             return 0, 0

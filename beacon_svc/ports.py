@@ -1,6 +1,6 @@
 """What beacon_svc needs from the outside, in its own words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -194,57 +194,92 @@ class StoredProof:
     version: int = 1
 
 
+# A beacon and the name (kid) of one of its keys.
+KeyName = tuple[BeaconId, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBeacon:
+    """What never changes about a beacon: whose it is, and its public keys (SPKI, DER) by kid, revoked or not."""
+
+    school_id: SchoolId
+    keys: Mapping[str, bytes]
+
+
+class BeaconKeys(Protocol):
+    """The public keys of beacons, without locks."""
+
+    async def find_all(self, wanted: Mapping[BeaconId, Collection[str]]) -> Mapping[BeaconId, KnownBeacon]:
+        """Return the known ones of these beacons, with the wanted keys (by kid) as far as there are any."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofFacts:
     """What is known about some proofs of one key.
 
     beacon: with that key alone. totp_key: None unless the beacon must show codes. by_seq: stored proofs with the same
-    numbers and with those before. gaps: numbers held for want of the one before. codes: by number.
+    numbers, with those before and with those after.
     """
 
     beacon: Beacon
     key: BeaconKey
     totp_key: bytes | None
     by_seq: Mapping[int, StoredProof]
-    gaps: frozenset[int]
-    codes: Mapping[int, Sequence[FlashCode]]
     anchors: Sequence[Anchor]
     latest_anchor: Anchor | None
     stays: Sequence[Stay]
 
 
-class BeaconKeys(Protocol):
-    """The public keys of beacons, without locks."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What is known about proofs of many keys. facts: unknown keys are absent. codes: by the beacons' school."""
 
-    async def find(self, beacon_id: BeaconId, kid: str) -> tuple[SchoolId, BeaconKey | None] | None:
-        """Return the beacon's school and its key of that name; None for an unknown beacon."""
-        ...
+    facts: Mapping[KeyName, ProofFacts]
+    codes: Mapping[tuple[SchoolId, int], Sequence[FlashCode]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A new proof, or a held one judged again (`version` one higher). redeems: the code that it uses up."""
+
+    proof: StoredProof
+    redeems: FlashCode | None
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A human should look at the beacon."""
+
+    kind: AlertKind
+    beacon: Beacon
+    proof_id: UUID
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What attendance said about a held proof. try_at: when it is asked again, None when it need not be."""
+
+    proof_id: UUID
+    outcome: Outcome
+    try_at: datetime | None
 
 
 class ProofBook(Protocol):
     """The proofs of beacons, inside the caller's transaction."""
 
-    async def gather(self, beacon_id: BeaconId, kid: str, *, claims: Sequence[Claim], since: datetime) -> ProofFacts:
-        """Lock the key and the codes, and return what is known. since: codes issued before count no more.
-
-        Raises: NotFoundError("not_found") when the beacon has no such key.
-        """
+    async def gather(self, claims: Mapping[KeyName, Sequence[Claim]], *, since: datetime) -> Gathered:
+        """Lock the keys and the codes, and return what is known. since: codes issued before count no more."""
         ...
 
-    async def redeem(self, code: FlashCode, *, proof_id: UUID, room: ClassroomId) -> None:
-        """Mark the code as used by that proof in that room, unless one has used it."""
+    async def keep(self, changes: Sequence[Judged | Alarm]) -> None:
+        """Keep proofs and the codes they use up, and announce everything in this order."""
         ...
 
-    async def keep(self, proof: StoredProof, *, cause: Cause) -> None:
-        """Keep a new proof, or a held one judged again (`version` one higher), with its news."""
-        ...
-
-    async def alert(self, kind: AlertKind, beacon: Beacon, *, proof_id: UUID, cause: Cause) -> None:
-        """Announce that a human should look at the beacon."""
-        ...
-
-    async def acknowledge(self, beacon_id: BeaconId, kid: str, *, given_up_before: datetime) -> int:
-        """Move the acknowledged number as far as proofs are stored, and return it. The key is locked.
+    async def acknowledge(self, keys: Sequence[KeyName], *, given_up_before: datetime) -> Mapping[KeyName, int]:
+        """Move the acknowledged numbers as far as proofs are stored, and return them. The keys are locked.
 
         given_up_before: what a proof received before then still waits for counts as stored.
         """
@@ -254,8 +289,8 @@ class ProofBook(Protocol):
         """Return a stored proof."""
         ...
 
-    async def settle(self, proof: StoredProof, outcome: Outcome, *, try_at: datetime | None) -> None:
-        """Keep what attendance said about a held proof; one that is not held any more stays as it is."""
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Keep what attendance said; a proof that is not held any more stays as it is."""
         ...
 
     async def claim_due(self, now: datetime, *, until: datetime, limit: int) -> list[StoredProof]:

@@ -2,20 +2,22 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from secrets import SystemRandom
 from typing import TypeVar
+from uuid import UUID
 
 import grpc.aio
 
 from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
 from beacon_svc.commands.codes import CodeRules
-from beacon_svc.commands.hand_over import Pauses
+from beacon_svc.commands.hand_over import HandingOver, Pauses, settle_all
 from beacon_svc.commands.logins import LoginRules
+from beacon_svc.commands.proofs import Push, Receipt, take_in_proofs
 from beacon_svc.consumers import AcademicsDoor
 from beacon_svc.grpc_api import BeaconQueries
 from beacon_svc.http_api.beacons import BeaconsApi
@@ -24,9 +26,10 @@ from beacon_svc.http_api.failures import FailureLimit
 from beacon_svc.http_api.logins import LoginApi, LoginParts
 from beacon_svc.http_api.proofs import ProofApi, ProofParts
 from beacon_svc.jobs import HandOver, Sweep
-from beacon_svc.ports import OpenProofBook
+from beacon_svc.ports import OpenProofBook, Outcome, StoredProof
 from beacon_svc.settings import Settings
 from beacon_svc.store.academics import ACADEMICS, CONSUMER, CopiedPlaces, PostgresAcademicsCopy
+from beacon_svc.store.batches import robust
 from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry, PostgresBeaconReports
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
@@ -34,6 +37,7 @@ from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
 from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.clock import Clock, utc_now
+from infra.coalescer import Coalescer
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_routes import AnyRoute
@@ -63,6 +67,9 @@ from streams.setup import is_set_up, set_up
 
 SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
+# Proofs of one transaction and of one call of attendance. More bring no gain, and a transaction must not last long.
+BATCH_COUNT = 256
+HAND_OVERS_AT_ONCE = 2
 T = TypeVar("T")
 
 
@@ -83,6 +90,24 @@ class Shelf:
     def open_book(self, pool: Pool) -> OpenProofBook:
         """Return what opens the book of proofs on a connection of `pool`."""
         return partial(open_store, pool, partial(PostgresProofBook, outbox=self.outbox, box=self.box))
+
+    def handing_over(self, pool: Pool) -> HandingOver:
+        """Return what hands proofs over and keeps what comes of it by `pool`."""
+        settle = robust(partial(settle_all, open_book=self.open_book(pool)), draw=SystemRandom().random)
+        return HandingOver(desk=self.desk, settle=settle, pauses=self.pauses, now=self.now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """What requests do together."""
+
+    intake: Coalescer[Push, Receipt]
+    hand_over: Coalescer[Sequence[StoredProof], Mapping[UUID, Outcome]]
+
+    async def drain(self) -> None:
+        """Wait for what nobody waits for any more."""
+        await self.intake.drain()
+        await self.hand_over.drain()
 
 
 @asynccontextmanager
@@ -120,11 +145,13 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         )
         keys = RemoteKeys(settings.identity_jwks_url)
         news = IdentityNews(keys, now=now, devices=shelf.devices.known)
-        hand_over = HandOver(desk=shelf.desk, open_book=shelf.open_book(background), pauses=shelf.pauses, now=now)
+        hand_over = HandOver(handing_over=shelf.handing_over(background), open_book=shelf.open_book(background))
+        batches = build_batches(shelf)
+        stack.push_async_callback(batches.drain)
         sweep = Sweep(pool=background, every=timedelta(seconds=settings.sweep_every_s), now=now)
         relay = Relay(source=SOURCE, pool=background, redis=redis, shards=range(settings.shard_count), watermarks=False)
         yield Parts(
-            routes=build_routes(shelf),
+            routes=build_routes(shelf, batches),
             registers=build_registers(shelf),
             doorkeeper=Doorkeeper(
                 people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
@@ -180,7 +207,23 @@ def build_registers(shelf: Shelf) -> list[Register]:
     ]
 
 
-def build_routes(shelf: Shelf) -> list[AnyRoute]:
+def build_batches(shelf: Shelf) -> Batches:
+    """Return what takes proofs in and hands them over, those of many requests at once."""
+    keys, open_book = PostgresBeaconKeys(shelf.pool), shelf.open_book(shelf.pool)
+    keep = robust(partial(take_in_proofs, keys=keys, open_book=open_book), draw=SystemRandom().random)
+    return Batches(
+        # One batch at a time: what comes meanwhile makes up a larger one.
+        intake=Coalescer(keep, max_batch_count=BATCH_COUNT, weigh=lambda push: len(push.submissions)),
+        hand_over=Coalescer(
+            shelf.handing_over(shelf.pool).hand_over_groups,
+            max_batch_count=BATCH_COUNT,
+            concurrent_count=HAND_OVERS_AT_ONCE,
+            weigh=len,
+        ),
+    )
+
+
+def build_routes(shelf: Shelf, batches: Batches) -> list[AnyRoute]:
     """Return every REST route."""
     registry = partial(PostgresBeaconRegistry, outbox=shelf.outbox, box=shelf.box)
     beacons = BeaconsApi(
@@ -191,11 +234,9 @@ def build_routes(shelf: Shelf) -> list[AnyRoute]:
     )
     proofs = ProofApi(
         ProofParts(
-            keys=PostgresBeaconKeys(shelf.pool),
-            open_book=shelf.open_book(shelf.pool),
+            take_in=batches.intake.submit,
+            hand_over=batches.hand_over.submit,
             open_reports=partial(open_store, shelf.pool, PostgresBeaconReports),
-            desk=shelf.desk,
-            pauses=shelf.pauses,
             now=shelf.now,
         )
     )

@@ -1,13 +1,14 @@
 """Handing verified proofs to attendance, now or as soon as it can take them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from beacon_svc.commands.proofs import CHAIN_GAP, HAND_OVER_TIME, judge_waiting
-from beacon_svc.ports import AttendanceDesk, HandedIn, NotHandedIn, OpenProofBook, Outcome, StoredProof
+from beacon_svc.commands.judging import CHAIN_GAP, HAND_OVER_TIME, judge_waiting
+from beacon_svc.ports import AttendanceDesk, HandedIn, NotHandedIn, OpenProofBook, Outcome, Settlement, StoredProof
 from contracts.events.envelope import Cause
+from infra.clock import Clock
 from infra.telemetry import logger
 
 WAITING_FOR_ATTENDANCE = frozenset(("handing_over", "attendance_down"))
@@ -38,25 +39,64 @@ def is_waiting(proof: StoredProof) -> bool:
     return proof.outcome.state == "held" and proof.outcome.reason in WAITING_FOR_ATTENDANCE
 
 
-async def hand_over(
-    proofs: Sequence[StoredProof], *, desk: AttendanceDesk, open_book: OpenProofBook, pauses: Pauses, now: datetime
-) -> dict[UUID, Outcome]:
-    """Hand proofs in and keep what attendance says; return it by their ids. Each stands or falls by itself.
+# Keeps what attendance said; None, or why it could not be kept, for each.
+Settle = Callable[[Sequence[Settlement]], Awaitable[Sequence[BaseException | None]]]
+
+
+async def settle_all(settlements: Sequence[Settlement], *, open_book: OpenProofBook) -> Sequence[None]:
+    """Keep what attendance said, in one transaction."""
+    async with open_book() as book:
+        await book.settle(settlements)
+    return [None] * len(settlements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandingOver:
+    """Hands proofs in and keeps what attendance says. Each stands or falls by itself.
 
     Safe to repeat: a proof's id is the key of its attempt.
     """
-    if not proofs:
-        return {}
-    answers = await desk.hand_in(proofs)
+
+    desk: AttendanceDesk
+    settle: Settle
+    pauses: Pauses
+    now: Clock
+
+    async def hand_over(self, proofs: Sequence[StoredProof]) -> Mapping[UUID, Outcome | BaseException]:
+        """Return what became of the proofs by their ids, or why it could not be kept."""
+        if not proofs:
+            return {}
+        answers = await self.desk.hand_in(proofs)
+        now = self.now()
+        settlements = [self._settlement(*pair, now=now) for pair in zip(proofs, answers, strict=True)]
+        faults = await self.settle(settlements)
+        return {s.proof_id: fault or s.outcome for s, fault in zip(settlements, faults, strict=True)}
+
+    async def hand_over_groups(
+        self, groups: Sequence[Sequence[StoredProof]]
+    ) -> list[Mapping[UUID, Outcome] | BaseException]:
+        """Hand over the proofs of many requests at once; return what became of each request's."""
+        unique = {proof.id: proof for group in groups for proof in group}
+        found = await self.hand_over(list(unique.values()))
+        return [_of_group(group, found) for group in groups]
+
+    def _settlement(self, proof: StoredProof, answer: HandedIn | NotHandedIn, *, now: datetime) -> Settlement:
+        will_retry = isinstance(answer, NotHandedIn) and not answer.is_final
+        if isinstance(answer, NotHandedIn) and answer.is_final:
+            log.error("attendance refuses a proof", action="set_aside", proof_id=str(proof.id), code=answer.code)
+        try_at = now + self.pauses.after(proof.try_count) if will_retry else None
+        return Settlement(proof_id=proof.id, outcome=outcome_of(answer), try_at=try_at)
+
+
+def _of_group(
+    group: Sequence[StoredProof], found: Mapping[UUID, Outcome | BaseException]
+) -> Mapping[UUID, Outcome] | BaseException:
     outcomes: dict[UUID, Outcome] = {}
-    async with open_book() as book:
-        for proof, answer in zip(proofs, answers, strict=True):
-            outcomes[proof.id] = outcome_of(answer)
-            will_retry = isinstance(answer, NotHandedIn) and not answer.is_final
-            try_at = now + pauses.after(proof.try_count) if will_retry else None
-            await book.settle(proof, outcomes[proof.id], try_at=try_at)
-            if isinstance(answer, NotHandedIn) and answer.is_final:
-                log.error("attendance refuses a proof", action="set_aside", proof_id=str(proof.id), code=answer.code)
+    for proof in group:
+        outcome = found[proof.id]
+        if isinstance(outcome, BaseException):
+            return outcome
+        outcomes[proof.id] = outcome
     return outcomes
 
 
@@ -69,21 +109,26 @@ def outcome_of(answer: HandedIn | NotHandedIn) -> Outcome:
     )
 
 
-async def look_again(
-    *, desk: AttendanceDesk, open_book: OpenProofBook, pauses: Pauses, now: datetime
-) -> tuple[int, int]:
-    """Take up held proofs whose time has come, at most 100; return how many, and how many wait on."""
+async def look_again(*, handing_over: HandingOver, open_book: OpenProofBook) -> tuple[int, int]:
+    """Take up held proofs whose time has come, at most 100; return how many, and how many wait on.
+
+    What could not be kept is left out: its time comes again.
+    """
+    now = handing_over.now()
     async with open_book() as book:
         due = await book.claim_due(now, until=now + HAND_OVER_TIME, limit=BATCH)
     waiting = [proof for proof in due if is_waiting(proof)]
     for proof in due:
         if proof.outcome == CHAIN_GAP:
             waiting += filter(is_waiting, await _give_gap_up(proof, open_book=open_book, now=now))
-    outcomes = await hand_over(waiting, desk=desk, open_book=open_book, pauses=pauses, now=now)
-    return len(due), sum(outcome.reason == "attendance_down" for outcome in outcomes.values())
+    outcomes = (await handing_over.hand_over(waiting)).values()
+    for fault in outcomes:
+        if isinstance(fault, BaseException):
+            log.error("what attendance said is not kept", action="hand_over", fault=type(fault).__name__)
+    return len(due), sum(not isinstance(o, Outcome) or o.reason == "attendance_down" for o in outcomes)
 
 
-async def _give_gap_up(proof: StoredProof, *, open_book: OpenProofBook, now: datetime) -> list[StoredProof]:
+async def _give_gap_up(proof: StoredProof, *, open_book: OpenProofBook, now: datetime) -> Sequence[StoredProof]:
     cause = Cause(at=now, actor_type="job")
     async with open_book() as book:
         return await judge_waiting(proof.beacon_id, proof.kid, proof.seq, gap_given_up=True, book=book, cause=cause)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, StringConstrai
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema
 
-from beacon_svc.commands.proofs import Submission
+from beacon_svc.commands.judging import Submission
 from beacon_svc.domain.claims import Claim
 from beacon_svc.http_api.beacon_bodies import Kid
 from beacon_svc.http_api.logins import Counter, FormatVersion, Signature, UnixMs

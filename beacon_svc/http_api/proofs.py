@@ -1,15 +1,16 @@
 """The doors through which beacons push proofs and report how they are."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
-from beacon_svc.commands.hand_over import Pauses, hand_over, is_waiting
-from beacon_svc.commands.proofs import SEQ_CONFLICT, Receipt, Submission, take_in_proofs
+from beacon_svc.commands.hand_over import is_waiting
+from beacon_svc.commands.judging import Submission
+from beacon_svc.commands.proofs import SEQ_CONFLICT, Push, Receipt
 from beacon_svc.http_api.acting import cause_of
 from beacon_svc.http_api.proof_bodies import PushAnswer, PushBody, TelemetryBody, result_of
-from beacon_svc.ports import AttendanceDesk, BeaconKeys, BeaconReports, OpenProofBook, Outcome, Report
+from beacon_svc.ports import BeaconReports, Outcome, Report, StoredProof
 from contracts.ids import BeaconId
 from contracts.problems import ConflictError, ForbiddenError, InvalidInputError
 from infra.clock import Clock
@@ -21,13 +22,11 @@ ACCEPTED, HELD = 200, 202
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofParts:
-    """What the doors of beacons need."""
+    """What the doors of beacons need. take_in, hand_over: done together with those of other requests."""
 
-    keys: BeaconKeys
-    open_book: OpenProofBook
+    take_in: Callable[[Push], Awaitable[Receipt]]
+    hand_over: Callable[[Sequence[StoredProof]], Awaitable[Mapping[UUID, Outcome]]]
     open_reports: Callable[[], AbstractAsyncContextManager[BeaconReports]]
-    desk: AttendanceDesk
-    pauses: Pauses
     now: Clock
 
 
@@ -66,19 +65,12 @@ class ProofApi:
         parts, caller = self._parts, call.caller
         submissions = [proof.submission() for proof in call.body.proofs]
         check_push(submissions, pushed_by=BeaconId(caller.id), is_batch=call.body.is_batch)
-        receipt = await take_in_proofs(
-            submissions,
-            pushed_by=BeaconId(caller.id),
-            keys=parts.keys,
-            open_book=parts.open_book,
-            cause=cause_of(caller, now=parts.now()),
-        )
+        pushed_by, cause = BeaconId(caller.id), cause_of(caller, now=parts.now())
+        receipt = await parts.take_in(Push(submissions=submissions, pushed_by=pushed_by, cause=cause))
         if not call.body.is_batch and SEQ_CONFLICT in receipt.refused.values():
             raise ConflictError("seq_conflict")
         waiting = [proof for proof in receipt.stored.values() if is_waiting(proof)]
-        outcomes = await hand_over(
-            waiting, desk=parts.desk, open_book=parts.open_book, pauses=parts.pauses, now=parts.now()
-        )
+        outcomes = await parts.hand_over(waiting) if waiting else {}
         results = [result_of(one.claim, outcome_in(receipt, one, outcomes)) for one in submissions]
         answer = PushAnswer(ack_seq=receipt.ack_seq, results=results)
         return Reply(status=HELD if any(r.status == "held" for r in results) else ACCEPTED, body=answer)
@@ -109,7 +101,7 @@ def check_push(submissions: list[Submission], *, pushed_by: BeaconId, is_batch: 
         raise InvalidInputError("mixed_batch")
 
 
-def outcome_in(receipt: Receipt, one: Submission, handed_over: dict[UUID, Outcome]) -> Outcome:
+def outcome_in(receipt: Receipt, one: Submission, handed_over: Mapping[UUID, Outcome]) -> Outcome:
     """Return what became of a pushed proof. One number pushed with two contents: only what is stored counts as its."""
     seq, stored = one.claim.seq, receipt.stored.get(one.claim.seq)
     if stored is None or stored.message != one.message:

@@ -1,91 +1,123 @@
 """The proofs that beacons pushed, and what is needed to judge them."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 from beacon_svc.domain.beacons import Beacon, BeaconKey, Stay
 from beacon_svc.domain.claims import Claim
 from beacon_svc.domain.clock_model import Anchor
-from beacon_svc.domain.proofs import AlertKind, FlashCode
-from beacon_svc.ports import Outcome, ProofFacts, StoredProof
+from beacon_svc.domain.proofs import FlashCode
+from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, KnownBeacon, Outcome, ProofFacts, Settlement, StoredProof
 from beacon_svc.store.alerts import alert_of
-from beacon_svc.store.beacons import FIND as FIND_BEACON
-from beacon_svc.store.beacons import GET_TOTP_KEY, beacon_of, totp_owner
+from beacon_svc.store.beacons import totp_owner
 from contracts.events.beacon import ProofReceived, ProofRejected
-from contracts.events.envelope import Aggregate, Cause, wrap
-from contracts.ids import BeaconId, ClassroomId, SchoolId, new_id
-from contracts.problems import NotFoundError
+from contracts.events.envelope import Aggregate, Envelope, wrap
+from contracts.ids import BeaconId, SchoolId, new_id
 from infra.canon import from_base64url, to_base64url
 from infra.postgres import Connection, Pool, Row, connection
 from infra.secret_box import SecretBox
 from streams.outbox import Outbox
 
-FIND_SCHOOL = "SELECT school_id FROM beacon WHERE id = $1"
-FIND_KEY = """
-SELECT kid, spki, not_before, not_after, revoked_at FROM beacon_key WHERE beacon_id = $1 AND kid = $2
+Made = TypeVar("Made")
+MOST_BEACONS = 10_000
+
+LIST_PUBLIC_KEYS = """
+SELECT b.id, b.school_id, k.kid, k.spki FROM beacon AS b LEFT JOIN beacon_key AS k ON k.beacon_id = b.id
+WHERE b.id = ANY($1)
 """
-LOCK_KEY = """
-SELECT kid, spki, not_before, not_after, revoked_at FROM beacon_key WHERE beacon_id = $1 AND kid = $2 FOR UPDATE
+# In one order, as with codes below, so that batches do not wait for each other in a circle.
+LOCK_KEYS = """
+SELECT b.id, b.school_id, b.serial, b.classroom_id, b.nfc_profile, b.totp_required, b.version, b.created_at,
+       b.retired_at, b.totp_key_sealed, k.kid, k.spki, k.not_before, k.not_after, k.revoked_at
+FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid)
+JOIN beacon_key AS k ON k.beacon_id = w.beacon_id AND k.kid = w.kid JOIN beacon AS b ON b.id = k.beacon_id
+ORDER BY k.beacon_id, k.kid FOR UPDATE OF k
 """
 LIST_BY_SEQ = """
-SELECT id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
-       classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, signature_id,
-       signature_status, try_at, try_count, version
-FROM proof WHERE beacon_id = $1 AND kid = $2 AND seq = ANY($3)
-"""
-LIST_GAPS = """
-SELECT seq FROM proof
-WHERE beacon_id = $1 AND kid = $2 AND seq = ANY($3) AND state = 'held' AND reason = 'chain_gap'
+SELECT p.id, p.school_id, p.beacon_id, p.kid, p.seq, p.message, p.sha256, p.signature, p.received_at, p.proved_at,
+       p.uncertainty_ms, p.classroom_id, p.code_id, p.course_id, p.student_id, p.acting_school_id, p.flags, p.state,
+       p.reason, p.signature_id, p.signature_status, p.try_at, p.try_count, p.version
+FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, seq)
+JOIN proof AS p ON p.beacon_id = w.beacon_id AND p.kid = w.kid AND p.seq = w.seq
 """
 # In one order, so that beacons of one room that saw the same phones do not wait for each other in a circle.
 LOCK_CODES = """
-SELECT id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, redeemed_by, redeemed_room
-FROM flash_code WHERE code = ANY($1) AND school_id = $2 AND issued_at >= $3 ORDER BY id FOR UPDATE
+SELECT c.id, c.code, c.school_id, c.student_id, c.device_id, c.course_id, c.issued_at, c.expires_at, c.redeemed_by,
+       c.redeemed_room
+FROM unnest($1::integer[], $2::uuid[]) AS w (code, school_id)
+JOIN flash_code AS c ON c.code = w.code AND c.school_id = w.school_id AND c.issued_at >= $3
+ORDER BY c.id FOR UPDATE OF c
 """
 LIST_ANCHORS_AROUND = """
-SELECT DISTINCT a.boot, a.uptime_ms, a.told_at, a.server_at
-FROM unnest($2::bigint[], $3::bigint[]) AS r (boot, uptime_ms)
+SELECT DISTINCT r.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS r (beacon_id, boot, uptime_ms)
 CROSS JOIN LATERAL (
-    (SELECT * FROM beacon_anchor WHERE beacon_id = $1 AND boot = r.boot AND uptime_ms <= r.uptime_ms
+    (SELECT * FROM beacon_anchor WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms <= r.uptime_ms
      ORDER BY uptime_ms DESC LIMIT 1)
     UNION ALL
-    (SELECT * FROM beacon_anchor WHERE beacon_id = $1 AND boot = r.boot AND uptime_ms > r.uptime_ms
+    (SELECT * FROM beacon_anchor WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms > r.uptime_ms
      ORDER BY uptime_ms LIMIT 1)
 ) AS a
 """
-FIND_LATEST_ANCHOR = """
-SELECT boot, uptime_ms, told_at, server_at FROM beacon_anchor WHERE beacon_id = $1 ORDER BY server_at DESC LIMIT 1
+LIST_LATEST_ANCHORS = """
+SELECT a.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at
+FROM unnest($1::uuid[]) AS b (id) CROSS JOIN LATERAL (
+    SELECT * FROM beacon_anchor WHERE beacon_id = b.id ORDER BY server_at DESC LIMIT 1
+) AS a
 """
 LIST_STAYS = """
-SELECT classroom_id, assigned_from AS since, assigned_to AS until FROM beacon_assignment
-WHERE beacon_id = $1 AND (assigned_to IS NULL OR assigned_to >= $2) ORDER BY assigned_from
+SELECT beacon_id, classroom_id, assigned_from AS since, assigned_to AS until FROM beacon_assignment
+WHERE beacon_id = ANY($1) AND (assigned_to IS NULL OR assigned_to >= $2) ORDER BY assigned_from
 """
-REDEEM = "UPDATE flash_code SET redeemed_by = $2, redeemed_room = $3 WHERE id = $1 AND redeemed_by IS NULL"
+REDEEM = """
+UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS r (id, proof_id, room)
+WHERE c.id = r.id AND c.redeemed_by IS NULL
+"""
+# Arrays of arrays would lose their edges: flags come as words with commas.
 ADD = """
 INSERT INTO proof (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
                    uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, flags, state,
                    reason, try_at, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+SELECT id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
+       uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, string_to_array(flags, ','),
+       state, reason, try_at, version
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[],
+            $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[],
+            $16::uuid[], $17::text[], $18::text[], $19::text[], $20::timestamptz[], $21::bigint[])
+     AS n (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
+           classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, try_at, version)
 """
 JUDGE_AGAIN = """
 UPDATE proof SET proved_at = $2, classroom_id = $3, code_id = $4, course_id = $5, student_id = $6,
-                 acting_school_id = $7, flags = $8, state = $9, reason = $10, try_at = $11, version = $12
+                 acting_school_id = $7, flags = string_to_array($8, ','), state = $9, reason = $10, try_at = $11,
+                 version = $12
 WHERE id = $1 AND version = $12 - 1
 """
 LIST_AFTER_ACK = """
-SELECT p.seq, p.received_at, k.ack_seq FROM beacon_key AS k
-JOIN proof AS p ON p.beacon_id = k.beacon_id AND p.kid = k.kid AND p.seq > k.ack_seq
-WHERE k.beacon_id = $1 AND k.kid = $2 ORDER BY p.seq LIMIT 1000
+SELECT k.beacon_id, k.kid, k.ack_seq, p.seq, p.received_at
+FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid)
+JOIN beacon_key AS k ON k.beacon_id = w.beacon_id AND k.kid = w.kid
+CROSS JOIN LATERAL (
+    SELECT seq, received_at FROM proof WHERE beacon_id = k.beacon_id AND kid = k.kid AND seq > k.ack_seq
+    ORDER BY seq LIMIT 1000
+) AS p ORDER BY k.beacon_id, k.kid, p.seq
 """
 ACKNOWLEDGE = """
-UPDATE beacon_key SET ack_seq = greatest(ack_seq, $3) WHERE beacon_id = $1 AND kid = $2 RETURNING ack_seq
+UPDATE beacon_key AS k SET ack_seq = greatest(k.ack_seq, w.ack_seq)
+FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, ack_seq)
+WHERE k.beacon_id = w.beacon_id AND k.kid = w.kid RETURNING k.beacon_id, k.kid, k.ack_seq
 """
 SETTLE = """
-UPDATE proof SET state = $2, reason = $3, signature_id = $4, signature_status = $5, try_at = $6,
-                 try_count = try_count + 1
-WHERE id = $1 AND state = 'held'
+UPDATE proof AS p SET state = s.state, reason = s.reason, signature_id = s.signature_id,
+                      signature_status = s.signature_status, try_at = s.try_at, try_count = p.try_count + 1
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[])
+     AS s (id, state, reason, signature_id, signature_status, try_at)
+WHERE p.id = s.id AND p.state = 'held'
 """
 CLAIM_DUE = """
 UPDATE proof SET try_at = $2 WHERE id IN (
@@ -98,16 +130,37 @@ MS = timedelta(milliseconds=1)
 
 
 class PostgresBeaconKeys:
-    """Satisfies ports.BeaconKeys."""
+    """Satisfies ports.BeaconKeys. Remembers what it read: none of it ever changes. most_count: of beacons."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, *, most_count: int = MOST_BEACONS) -> None:
+        self._pool, self._most_count = pool, most_count
+        self._known: OrderedDict[BeaconId, KnownBeacon] = OrderedDict()
 
-    async def find(self, beacon_id: BeaconId, kid: str) -> tuple[SchoolId, BeaconKey | None] | None:
+    async def find_all(self, wanted: Mapping[BeaconId, Collection[str]]) -> Mapping[BeaconId, KnownBeacon]:
+        found = {
+            id: known for id, kids in wanted.items() if (known := self._recall(id)) and known.keys.keys() >= {*kids}
+        }
+        unknown = wanted.keys() - found.keys()
+        if unknown:
+            found |= await self._read(unknown)
+        return found
+
+    def _recall(self, id: BeaconId) -> KnownBeacon | None:
+        if id in self._known:
+            self._known.move_to_end(id)
+        return self._known.get(id)
+
+    async def _read(self, ids: Collection[BeaconId]) -> Mapping[BeaconId, KnownBeacon]:
         async with connection(self._pool) as lent:
-            school_id = await lent.fetchval(FIND_SCHOOL, beacon_id)
-            row = await lent.fetchrow(FIND_KEY, beacon_id, kid)
-        return None if school_id is None else (school_id, None if row is None else BeaconKey(**dict(row)))
+            rows = await lent.fetch(LIST_PUBLIC_KEYS, list(ids))
+        keys: defaultdict[BeaconId, dict[str, bytes]] = defaultdict(dict)
+        for row in rows:
+            keys[row["id"]] |= {} if row["kid"] is None else {row["kid"]: row["spki"]}
+        read = {row["id"]: KnownBeacon(school_id=row["school_id"], keys=keys[row["id"]]) for row in rows}
+        self._known |= read
+        while len(self._known) > self._most_count:
+            self._known.popitem(last=False)
+        return read
 
 
 class PostgresProofBook:
@@ -116,81 +169,140 @@ class PostgresProofBook:
     def __init__(self, connection: Connection, *, outbox: Outbox, box: SecretBox) -> None:
         self._connection, self._outbox, self._box = connection, outbox, box
 
-    async def gather(self, beacon_id: BeaconId, kid: str, *, claims: Sequence[Claim], since: datetime) -> ProofFacts:
+    async def gather(self, claims: Mapping[KeyName, Sequence[Claim]], *, since: datetime) -> Gathered:
         lent = self._connection
-        key_row = await lent.fetchrow(LOCK_KEY, beacon_id, kid)
-        row = await lent.fetchrow(FIND_BEACON, beacon_id)
-        if key_row is None or row is None:
-            raise NotFoundError("not_found")
-        beacon = beacon_of(row, [key_row])
-        seqs = sorted({seq for claim in claims for seq in (claim.seq - 1, claim.seq)})
-        followers = [claim.seq + 1 for claim in claims]
-        boots, uptimes = [claim.boot for claim in claims], [claim.uptime_ms for claim in claims]
-        latest = await lent.fetchrow(FIND_LATEST_ANCHOR, beacon_id)
-        return ProofFacts(
-            beacon=beacon,
-            key=beacon.keys[0],
-            totp_key=await self._totp_key(beacon),
-            by_seq={stored["seq"]: proof_of(stored) for stored in await lent.fetch(LIST_BY_SEQ, beacon_id, kid, seqs)},
-            gaps=frozenset(gap["seq"] for gap in await lent.fetch(LIST_GAPS, beacon_id, kid, followers)),
-            codes=await self._codes(claims, beacon.school_id, since),
-            anchors=[Anchor(**dict(a)) for a in await lent.fetch(LIST_ANCHORS_AROUND, beacon_id, boots, uptimes)],
-            latest_anchor=None if latest is None else Anchor(**dict(latest)),
-            stays=[Stay(**dict(stay)) for stay in await lent.fetch(LIST_STAYS, beacon_id, since)],
-        )
+        key_rows = await lent.fetch(LOCK_KEYS, [id for id, _kid in claims], [kid for _id, kid in claims])
+        schools = {row["id"]: row["school_id"] for row in key_rows}
+        every = [claim for some in claims.values() for claim in some if claim.beacon_id in schools]
+        by_seq = await self._by_seq(every)
+        codes = await self._codes({(schools[claim.beacon_id], claim.code) for claim in every}, since)
+        readings = ([c.beacon_id for c in every], [c.boot for c in every], [c.uptime_ms for c in every])
+        around = _by_beacon(await lent.fetch(LIST_ANCHORS_AROUND, *readings), Anchor)
+        latest = _by_beacon(await lent.fetch(LIST_LATEST_ANCHORS, list(schools)), Anchor)
+        stays = _by_beacon(await lent.fetch(LIST_STAYS, list(schools), since), Stay)
+        facts: dict[KeyName, ProofFacts] = {}
+        for row in key_rows:
+            id, beacon = row["id"], _beacon_of(row)
+            facts[id, row["kid"]] = ProofFacts(
+                beacon=beacon,
+                key=beacon.keys[0],
+                totp_key=self._box.open(row["totp_key_sealed"], about=totp_owner(id)) if beacon.totp_required else None,
+                by_seq=by_seq[id, row["kid"]],
+                anchors=around[id],
+                latest_anchor=latest[id][0] if latest[id] else None,
+                stays=stays[id],
+            )
+        return Gathered(facts=facts, codes=codes)
 
-    async def _totp_key(self, beacon: Beacon) -> bytes | None:
-        if not beacon.totp_required:
-            return None
-        sealed = await self._connection.fetchval(GET_TOTP_KEY, beacon.id)
-        return self._box.open(sealed, about=totp_owner(beacon.id))
-
-    async def _codes(self, claims: Sequence[Claim], school_id: SchoolId, since: datetime) -> dict[int, list[FlashCode]]:
-        numbers = [claim.code for claim in claims]
-        found: dict[int, list[FlashCode]] = defaultdict(list)
-        for row in await self._connection.fetch(LOCK_CODES, numbers, school_id, since):
-            found[row["code"]].append(FlashCode(**dict(row)))
+    async def _by_seq(self, claims: Sequence[Claim]) -> dict[KeyName, dict[int, StoredProof]]:
+        wanted = {(claim.beacon_id, claim.kid, claim.seq + step) for claim in claims for step in (-1, 0, 1)}
+        found: defaultdict[KeyName, dict[int, StoredProof]] = defaultdict(dict)
+        for row in await self._connection.fetch(LIST_BY_SEQ, *columns(wanted, 3)):
+            found[row["beacon_id"], row["kid"]][row["seq"]] = proof_of(row)
         return found
 
-    async def redeem(self, code: FlashCode, *, proof_id: UUID, room: ClassroomId) -> None:
-        await self._connection.execute(REDEEM, code.id, proof_id, room)
+    async def _codes(
+        self, wanted: Collection[tuple[SchoolId, int]], since: datetime
+    ) -> dict[tuple[SchoolId, int], list[FlashCode]]:
+        found: defaultdict[tuple[SchoolId, int], list[FlashCode]] = defaultdict(list)
+        schools, numbers = columns(wanted, 2)
+        for row in await self._connection.fetch(LOCK_CODES, numbers, schools, since):
+            found[row["school_id"], row["code"]].append(FlashCode(**dict(row)))
+        return found
 
-    async def keep(self, proof: StoredProof, *, cause: Cause) -> None:
-        whose = (proof.classroom_id, proof.code_id, proof.course_id, proof.student_id, proof.acting_school_id)
-        result = (list(proof.flags), proof.outcome.state, proof.outcome.reason, proof.try_at, proof.version)
-        if proof.version == 1:
-            said = (proof.beacon_id, proof.kid, proof.seq, proof.message, from_base64url(proof.sha256))
-            uncertainty_ms = None if proof.uncertainty is None else proof.uncertainty // MS
-            times = (proof.received_at, proof.proved_at, uncertainty_ms)
-            columns = (proof.id, proof.school_id, *said, proof.signature, *times, *whose, *result)
-            await self._connection.execute(ADD, *columns)
-        else:
-            await self._connection.execute(JUDGE_AGAIN, proof.id, proof.proved_at, *whose, *result)
-        of = Aggregate(type="proof", id=proof.id, version=proof.version, school_id=proof.school_id)
-        await self._outbox.add(self._connection, wrap(news_of(proof), id=new_id(), of=of, cause=cause))
+    async def keep(self, changes: Sequence[Judged | Alarm]) -> None:
+        judged = [change for change in changes if isinstance(change, Judged)]
+        codes = [judgement.redeems for judgement in judged if judgement.redeems is not None]
+        if codes:
+            await self._connection.execute(
+                REDEEM, *columns([(code.id, code.redeemed_by, code.redeemed_room) for code in codes], 3)
+            )
+        if new := [_row_of(one.proof) for one in judged if one.proof.version == 1]:
+            await self._connection.execute(ADD, *columns(new, len(new[0])))
+        for one in judged:
+            if one.proof.version > 1:
+                await self._connection.execute(JUDGE_AGAIN, one.proof.id, one.proof.proved_at, *_verdict_of(one.proof))
+        await self._outbox.add(self._connection, *map(_event_of, changes))
 
-    async def alert(self, kind: AlertKind, beacon: Beacon, *, proof_id: UUID, cause: Cause) -> None:
-        event = alert_of(kind, beacon_id=beacon.id, school_id=beacon.school_id, proof_id=proof_id, cause=cause)
-        await self._outbox.add(self._connection, event)
-
-    async def acknowledge(self, beacon_id: BeaconId, kid: str, *, given_up_before: datetime) -> int:
-        ack_seq = 0
-        for row in await self._connection.fetch(LIST_AFTER_ACK, beacon_id, kid):
-            if row["seq"] != max(ack_seq, row["ack_seq"]) + 1 and row["received_at"] > given_up_before:
-                break
-            ack_seq = row["seq"]
-        return int(await self._connection.fetchval(ACKNOWLEDGE, beacon_id, kid, ack_seq))
+    async def acknowledge(self, keys: Sequence[KeyName], *, given_up_before: datetime) -> Mapping[KeyName, int]:
+        acknowledged = dict.fromkeys(keys, 0)
+        broken: set[KeyName] = set()
+        for row in await self._connection.fetch(LIST_AFTER_ACK, *columns(keys, 2)):
+            key = (row["beacon_id"], row["kid"])
+            follows = row["seq"] == max(acknowledged[key], row["ack_seq"]) + 1
+            if key in broken or not (follows or row["received_at"] <= given_up_before):
+                broken.add(key)
+                continue
+            acknowledged[key] = row["seq"]
+        rows = [(*key, seq) for key, seq in acknowledged.items()]
+        moved = await self._connection.fetch(ACKNOWLEDGE, *columns(rows, 3))
+        return {(row["beacon_id"], row["kid"]): row["ack_seq"] for row in moved}
 
     async def find(self, beacon_id: BeaconId, kid: str, seq: int) -> StoredProof | None:
-        row = await self._connection.fetchrow(LIST_BY_SEQ, beacon_id, kid, [seq])
+        row = await self._connection.fetchrow(LIST_BY_SEQ, [beacon_id], [kid], [seq])
         return None if row is None else proof_of(row)
 
-    async def settle(self, proof: StoredProof, outcome: Outcome, *, try_at: datetime | None) -> None:
-        what = (outcome.state, outcome.reason, outcome.signature_id, outcome.signature_status)
-        await self._connection.execute(SETTLE, proof.id, *what, try_at)
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        rows = [
+            (
+                s.proof_id,
+                s.outcome.state,
+                s.outcome.reason,
+                s.outcome.signature_id,
+                s.outcome.signature_status,
+                s.try_at,
+            )
+            for s in settlements
+        ]
+        await self._connection.execute(SETTLE, *columns(sorted(rows, key=itemgetter(0)), 6))
 
     async def claim_due(self, now: datetime, *, until: datetime, limit: int) -> list[StoredProof]:
         return [proof_of(row) for row in await self._connection.fetch(CLAIM_DUE, now, until, limit)]
+
+
+def columns(rows: Collection[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Turn rows of `count` values into as many arrays, for unnest."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+
+
+def _by_beacon(rows: Sequence[Row], make: Callable[..., Made]) -> defaultdict[UUID, list[Made]]:
+    found: defaultdict[UUID, list[Made]] = defaultdict(list)
+    for row in rows:
+        fields = dict(row)
+        found[fields.pop("beacon_id")].append(make(**fields))
+    return found
+
+
+def _beacon_of(row: Row) -> Beacon:
+    """Columns as in LOCK_KEYS."""
+    key = BeaconKey(**{name: row[name] for name in ("kid", "spki", "not_before", "not_after", "revoked_at")})
+    names = ("id", "school_id", "serial", "classroom_id", "nfc_profile", "totp_required", "version", "created_at")
+    return Beacon(**{name: row[name] for name in names}, retired_at=row["retired_at"], keys=(key,))
+
+
+def _row_of(proof: StoredProof) -> tuple[Any, ...]:
+    """Columns as in ADD."""
+    said = (proof.beacon_id, proof.kid, proof.seq, proof.message, from_base64url(proof.sha256), proof.signature)
+    uncertainty_ms = None if proof.uncertainty is None else proof.uncertainty // MS
+    times = (proof.received_at, proof.proved_at, uncertainty_ms)
+    return (proof.id, proof.school_id, *said, *times, *_verdict_of(proof))
+
+
+def _verdict_of(proof: StoredProof) -> tuple[Any, ...]:
+    """Columns as at the end of ADD and JUDGE_AGAIN."""
+    whose = (proof.classroom_id, proof.code_id, proof.course_id, proof.student_id, proof.acting_school_id)
+    return (*whose, ",".join(proof.flags), proof.outcome.state, proof.outcome.reason, proof.try_at, proof.version)
+
+
+def _event_of(change: Judged | Alarm) -> Envelope:
+    if isinstance(change, Alarm):
+        beacon, proof_id = change.beacon, change.proof_id
+        return alert_of(
+            change.kind, beacon_id=beacon.id, school_id=beacon.school_id, proof_id=proof_id, cause=change.cause
+        )
+    proof = change.proof
+    of = Aggregate(type="proof", id=proof.id, version=proof.version, school_id=proof.school_id)
+    return wrap(news_of(proof), id=new_id(), of=of, cause=change.cause)
 
 
 def news_of(proof: StoredProof) -> ProofReceived | ProofRejected:

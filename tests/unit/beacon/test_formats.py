@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from beacon_svc.commands.proofs import genesis
+from beacon_svc.commands.judging import genesis
 from beacon_svc.domain.claims import Claim, claim_of
 from beacon_svc.domain.logins import Login
 from beacon_svc.domain.nfc import code_at_step, find_step

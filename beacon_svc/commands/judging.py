@@ -1,0 +1,183 @@
+"""Judging proofs, each in the light of those before it; what waited included."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from beacon_svc.domain.claims import GENESIS_TAG, Claim, claim_of
+from beacon_svc.domain.clock_model import EffectiveTime, effective_time
+from beacon_svc.domain.nfc import find_step
+from beacon_svc.domain.proofs import GAP_PATIENCE, KEPT, Evidence, FlashCode, Held, Verdict, Verified, judge
+from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, Outcome, ProofBook, ProofState, StoredProof
+from contracts.events.envelope import Cause
+from contracts.ids import BeaconId
+from infra.canon import canonical, low_s, to_base64url
+
+# While a request hands a proof over, the job leaves it alone.
+HAND_OVER_TIME = timedelta(seconds=10)
+
+HANDING_OVER = Outcome(state="held", reason="handing_over")
+CHAIN_GAP = Outcome(state="held", reason="chain_gap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A pushed proof. signature: 86 characters. totp: the beacon's code of the moment, if it shows one; not signed."""
+
+    claim: Claim
+    signature: str
+    totp: str | None
+    message: bytes = field(init=False)
+    """What the beacon signed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", canonical(*self.claim.lines()))
+
+    @property
+    def key(self) -> KeyName:
+        """The key it was signed with, as it says."""
+        return self.claim.beacon_id, self.claim.kid
+
+
+class Ledger:
+    """Judges proofs of any number of keys by what was gathered; remembers what is to be kept.
+
+    changes: in order. judged: proofs by key and number, those that were kept before included.
+    """
+
+    def __init__(self, gathered: Gathered) -> None:
+        self._facts = gathered.facts
+        self._codes = {number: list(codes) for number, codes in gathered.codes.items()}
+        self.changes: list[Judged | Alarm] = []
+        self.judged: dict[KeyName, dict[int, StoredProof]] = {key: {} for key in gathered.facts}
+
+    def take(self, one: Submission, *, cause: Cause) -> bool:
+        """Judge a signed proof, or find it judged; False when another one has its number."""
+        claim, facts, judged = one.claim, self._facts[one.key], self.judged[one.key]
+        known = judged.get(claim.seq) or facts.by_seq.get(claim.seq)
+        if known is not None and known.message != one.message:
+            self.changes.append(Alarm(kind="seq_conflict", beacon=facts.beacon, proof_id=claim.id, cause=cause))
+            return False
+        if known is not None:
+            judged[claim.seq] = known
+            return True
+        when = effective_time(claim.reading, near=facts.anchors, latest=facts.latest_anchor)
+        new = StoredProof(
+            id=claim.id,
+            school_id=facts.beacon.school_id,
+            beacon_id=claim.beacon_id,
+            kid=claim.kid,
+            seq=claim.seq,
+            message=one.message,
+            sha256=to_base64url(hashlib.sha256(one.message).digest()),
+            signature=low_s(one.signature),
+            received_at=cause.at,
+            proved_at=when.at,
+            uncertainty=when.uncertainty,
+            outcome=HANDING_OVER,
+        )
+        fits = None if facts.totp_key is None else _fits(facts.totp_key, one.totp, claim)
+        self.judge(new, claim, cause=cause, totp_fits=fits)
+        return True
+
+    def waits_for(self, one: Submission) -> bool:
+        """Return whether a stored proof waits for this one."""
+        follower = self._facts[one.key].by_seq.get(one.claim.seq + 1)
+        return follower is not None and follower.outcome == CHAIN_GAP
+
+    def judge(
+        self,
+        proof: StoredProof,
+        claim: Claim,
+        *,
+        cause: Cause,
+        totp_fits: bool | None = None,
+        gap_given_up: bool = False,
+    ) -> StoredProof:
+        """Judge a new or a waiting proof, note what follows and return it."""
+        key = (proof.beacon_id, proof.kid)
+        facts = self._facts[key]
+        before = self.judged[key].get(claim.seq - 1) or facts.by_seq.get(claim.seq - 1)
+        evidence = Evidence(
+            key=facts.key,
+            when=EffectiveTime(at=proof.proved_at, uncertainty=proof.uncertainty),
+            received_at=proof.received_at,
+            previous=genesis(claim) if claim.seq == 1 else _sha256(before),
+            gap_given_up=gap_given_up,
+            codes=self._codes.get((proof.school_id, claim.code), ()),
+            stays=facts.stays,
+            totp_fits=totp_fits,
+        )
+        verdict = judge(claim, evidence)
+        kept = judged(proof, verdict, now=cause.at)
+        self.changes.append(Judged(proof=kept, redeems=self._redeem(verdict, kept), cause=cause))
+        for kind in verdict.alerts:
+            self.changes.append(Alarm(kind=kind, beacon=facts.beacon, proof_id=proof.id, cause=cause))
+        self.judged[key][claim.seq] = kept
+        return kept
+
+    def _redeem(self, verdict: Verdict, proof: StoredProof) -> FlashCode | None:
+        """Return the code that the proof uses up; who comes later finds it used."""
+        if not isinstance(verdict, Verified) or verdict.code.redeemed_by is not None:
+            return None
+        code = verdict.code
+        same_number = self._codes[proof.school_id, code.code]
+        used = replace(code, redeemed_by=proof.id, redeemed_room=verdict.classroom_id)
+        same_number[same_number.index(code)] = used
+        return used
+
+
+def _sha256(proof: StoredProof | None) -> str | None:
+    return None if proof is None else proof.sha256
+
+
+def genesis(claim: Claim) -> str:
+    """Return what the first proof of a key continues, base64url."""
+    start = canonical(GENESIS_TAG, str(claim.beacon_id), claim.kid)
+    return to_base64url(hashlib.sha256(start).digest())
+
+
+def _fits(key: bytes, totp: str | None, claim: Claim) -> bool:
+    return totp is not None and find_step(key, totp, shown_at=claim.observed_at) is not None
+
+
+def judged(proof: StoredProof, verdict: Verdict, *, now: datetime) -> StoredProof:
+    """Return `proof` as it is kept after `verdict`."""
+    if isinstance(verdict, Verified):
+        code: FlashCode = verdict.code
+        return replace(
+            proof,
+            outcome=HANDING_OVER,
+            flags=verdict.flags,
+            proved_at=verdict.when.at,
+            classroom_id=verdict.classroom_id,
+            code_id=code.id,
+            course_id=code.course_id,
+            student_id=code.student_id,
+            acting_school_id=code.school_id,
+            try_at=now + HAND_OVER_TIME,
+        )
+    state: ProofState = "held" if isinstance(verdict, Held) else "rejected"
+    try_at = proof.received_at + GAP_PATIENCE if verdict.reason == "chain_gap" else None
+    return replace(proof, outcome=Outcome(state=state, reason=verdict.reason), flags=verdict.flags, try_at=try_at)
+
+
+async def judge_waiting(
+    beacon_id: BeaconId, kid: str, seq: int, *, gap_given_up: bool = False, book: ProofBook, cause: Cause
+) -> Sequence[StoredProof]:
+    """Judge a proof that waits for the one before it, then those that wait for it; return them. Safe to repeat."""
+    released: list[StoredProof] = []
+    key = (beacon_id, kid)
+    while (waiting := await book.find(beacon_id, kid, seq)) is not None:
+        claim = claim_of(waiting.message)
+        gathered = await book.gather({key: [claim]}, since=cause.at - KEPT)
+        waiting = gathered.facts[key].by_seq[seq]  # as it is now that its key is locked
+        if waiting.outcome != CHAIN_GAP:
+            break
+        ledger = Ledger(gathered)
+        again = replace(waiting, version=waiting.version + 1)
+        released.append(ledger.judge(again, claim, cause=cause, gap_given_up=gap_given_up))
+        await book.keep(ledger.changes)
+        seq, gap_given_up = seq + 1, False
+    return released
