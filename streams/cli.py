@@ -1,34 +1,44 @@
-"""Look at streams and logs: `python -m streams tail|status|verify-log`."""
+"""Look at streams and logs: `python -m streams tail|status|verify-log|trim`.
+
+What an option leaves out is taken from the environment: STREAMS_REDIS_URL, <SOURCE>_DATABASE_URL, and for consumers
+every other <SERVICE>_DATABASE_URL.
+"""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Annotated, NoReturn, TypeVar
 
 import asyncpg
 import typer
 from redis.exceptions import RedisError
 
+from infra.clock import utc_now
+from infra.postgres import Connection
+from infra.settings import environment
 from streams.append import StreamDownError
-from streams.entries import StreamId
 from streams.names import stream_key
-from streams.reading import RedisStreamReader
 from streams.redis_client import writer_client
+from streams.status import anchors_of, consumers_of, shard_count_of, status_of
 from streams.tailing import Filter, Start, parse_start, tail
-from streams.verifying import verify
+from streams.verifying import Anchor, verify
 
 T = TypeVar("T")
 
-BEYOND = StreamId(2**62, 0)  # nothing comes after, so only the end is shown
-SHARD_COUNT = 4  # as locally; production has 64
+SHARD_COUNT = 4  # as locally; production has 64, and a database knows
+KEPT_HOURS = 48
+HOUR_MS = 3_600_000
+REDIS, DATABASE, MIGRATE = "STREAMS_REDIS_URL", "_DATABASE_URL", "_MIGRATE_DATABASE_URL"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at streams and logs.")
 
 RedisUrl = Annotated[str, typer.Option("--redis-url", help="redis://user:password@host:port/0")]
 DatabaseUrl = Annotated[str, typer.Option("--database-url", help="of the service whose log it is")]
+ConsumerUrls = Annotated[list[str] | None, typer.Option("--consumer-url", help="databases of those who follow it")]
 Source = Annotated[str, typer.Option(help="identity, academics, attendance or beacon")]
-ShardCount = Annotated[int, typer.Option("--shards", min=1, help="how many shards the source has")]
+AnySource = Annotated[str, typer.Option(help="whose log it is; only to find its database and its followers")]
+ShardCount = Annotated[int, typer.Option("--shards", min=0, help="how many shards the source has; 0: as set up, or 4")]
 Shard = Annotated[int | None, typer.Option(min=0, help="only this one")]
 From = Annotated[str, typer.Option("--from", help="now, start, a position or an RFC 3339 time")]
 Count = Annotated[int, typer.Option(min=0, help="stop after so many; 0: never")]
@@ -36,9 +46,9 @@ Count = Annotated[int, typer.Option(min=0, help="stop after so many; 0: never")]
 
 @app.command("tail")
 def tail_command(  # noqa: PLR0913, PLR0917 -- one per option
-    redis_url: RedisUrl,
     source: Source,
-    shards: ShardCount = SHARD_COUNT,
+    redis_url: RedisUrl = "",
+    shards: ShardCount = 0,
     shard: Shard = None,
     from_: From = "now",
     type_: Annotated[str | None, typer.Option("--type", help="only this type")] = None,
@@ -51,16 +61,61 @@ def tail_command(  # noqa: PLR0913, PLR0917 -- one per option
         start = parse_start(from_)
     except ValueError:
         _fail(f"--from {from_}: now, start, a position or an RFC 3339 time")
-    wanted = [shard] if shard is not None else list(range(shards))
-    _run(_tail(redis_url, source, wanted, start, Filter(type=type_, school=school), follow=follow, count=count))
+    wanted = Filter(type=type_, school=school)
+    places = Places(source, redis_url)
+    _run(_tail(places, _wanted(shard, shards), start, wanted, follow=follow, count=count))
 
 
-async def _tail(  # noqa: PLR0913 -- as the command
-    redis_url: str, source: str, shards: list[int], start: Start, wanted: Filter, *, follow: bool, count: int
-) -> None:
+class Places:
+    """Where the log, the streams and the followers of a source are."""
+
+    def __init__(
+        self, source: str, redis_url: str = "", database_url: str = "", consumer_urls: Sequence[str] = ()
+    ) -> None:
+        known = environment()
+        own = f"{source.upper()}{DATABASE}"
+        self.source = source
+        self.redis_url = redis_url or known.get(REDIS, "")
+        self.database_url = database_url or (known.get(own, "") if source else "")
+        self.consumer_urls = list(consumer_urls) or _others(known, own)
+
+    def need_redis(self) -> str:
+        """Return Redis' URL, or end the process."""
+        return self.redis_url or _fail(f"--redis-url is not given and {REDIS} is not set")
+
+    def need_database(self) -> str:
+        """Return the database's URL, or end the process."""
+        return self.database_url or _fail("--database-url is not given and <SOURCE>_DATABASE_URL is not set")
+
+    @contextlib.asynccontextmanager
+    async def consumers(self) -> AsyncIterator[list[Connection]]:
+        """Connect to the databases of the followers."""
+        async with contextlib.AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(_connected(url)) for url in self.consumer_urls]
+
+
+def _others(known: Mapping[str, str], own: str) -> list[str]:
+    names = (name for name in sorted(known) if name.endswith(DATABASE) and not name.endswith(MIGRATE))
+    return [known[name] for name in names if name != own]
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _wanted(shard: int | None, shards: int) -> list[int]:
+    return [shard] if shard is not None else list(range(shards or SHARD_COUNT))
+
+
+async def _tail(places: Places, shards: list[int], start: Start, wanted: Filter, *, follow: bool, count: int) -> None:
     shown = 0
-    async with writer_client(redis_url) as redis:
-        events = tail(redis, source=source, shards=shards, start=start, follow=follow)
+    async with writer_client(places.need_redis()) as redis:
+        events = tail(redis, source=places.source, shards=shards, start=start, follow=follow)
         async with contextlib.aclosing(events):
             async for event in events:
                 if wanted.wants(event):
@@ -71,48 +126,86 @@ async def _tail(  # noqa: PLR0913 -- as the command
 
 
 @app.command("status")
-def status_command(redis_url: RedisUrl, source: Source, shards: ShardCount = SHARD_COUNT) -> None:
-    """Print where each stream ends and what its producer promises, one JSON object per shard."""
-    _run(_status(redis_url, source, shards))
+def status_command(
+    source: Source,
+    redis_url: RedisUrl = "",
+    database_url: DatabaseUrl = "",
+    consumer_url: ConsumerUrls = None,
+    shards: ShardCount = 0,
+) -> None:
+    """Print one JSON object per shard: sealed, appended, promised, and how far behind each consumer is."""
+    _run(_status(Places(source, redis_url, database_url, consumer_url or ()), shards))
 
 
-async def _status(redis_url: str, source: str, shards: int) -> None:
-    async with writer_client(redis_url) as redis:
-        for shard in range(shards):
-            look = await RedisStreamReader(redis, source=source, shard=shard).look(BEYOND)
-            closed = look.closed
-            line = {
-                "shard": shard,
-                "length": await redis.xlen(stream_key(source, shard)),
-                "last": str(look.last),
-                "closed_pos": closed.pos if closed else None,
-                "closed_t": closed.t.isoformat() if closed else None,
-                "incarnation": str(closed.incarnation) if closed else None,
-            }
-            typer.echo(json.dumps(line))
+async def _status(places: Places, shards: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(writer_client(places.need_redis()))
+        producer = None
+        if places.database_url:
+            producer = await stack.enter_async_context(_connected(places.database_url))
+            shards = shards or await shard_count_of(producer)
+        databases = await stack.enter_async_context(places.consumers())
+        consumers = [found for each in databases for found in await consumers_of(each, places.source)]
+        for shard in range(shards or SHARD_COUNT):
+            line = await status_of(redis, producer, consumers, source=places.source, shard=shard)
+            typer.echo(json.dumps(line, default=str))
 
 
 @app.command("verify-log")
-def verify_command(database_url: DatabaseUrl, shards: ShardCount = SHARD_COUNT, shard: Shard = None) -> None:
-    """Check each log against its own hash chain; exit 1 when one is broken."""
-    wanted = [shard] if shard is not None else list(range(shards))
-    if not _run(_verify(database_url, wanted)):
+def verify_command(
+    source: AnySource = "",
+    database_url: DatabaseUrl = "",
+    redis_url: RedisUrl = "",
+    consumer_url: ConsumerUrls = None,
+    shards: ShardCount = 0,
+    shard: Shard = None,
+) -> None:
+    """Check each log against its own hash chain and against what Redis and the consumers had of it; 1: it differs."""
+    places = Places(source, redis_url, database_url, consumer_url or ())
+    if not _run(_verify(places, shards, shard)):
         raise typer.Exit(1)
 
 
-async def _verify(database_url: str, shards: list[int]) -> bool:
+async def _verify(places: Places, shards: int, shard: int | None) -> bool:
     sound = True
-    connection = await asyncpg.connect(database_url)
-    try:
-        for shard in shards:
-            verdict = await verify(connection, shard)
+    async with _connected(places.need_database()) as producer:
+        wanted = _wanted(shard, shards or await shard_count_of(producer))
+        for each in wanted:
+            verdict = await verify(producer, each, await _anchors(places, each))
             if verdict is None:
-                _fail(f"there is no shard {shard}")
+                _fail(f"there is no shard {each}")
             sound = sound and verdict.first_bad is None
             typer.echo(json.dumps({name: getattr(verdict, name) for name in verdict.__slots__}))
-    finally:
-        await connection.close()
     return sound
+
+
+async def _anchors(places: Places, shard: int) -> list[Anchor]:
+    if not places.source:
+        return []
+    async with contextlib.AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(writer_client(places.redis_url)) if places.redis_url else None
+        databases = await stack.enter_async_context(places.consumers())
+        return await anchors_of(redis, databases, source=places.source, shard=shard)
+
+
+@app.command("trim")
+def trim_command(
+    source: Source,
+    redis_url: RedisUrl = "",
+    older_than_hours: Annotated[float, typer.Option(min=0, help="keep what is younger")] = KEPT_HOURS,
+    shards: ShardCount = 0,
+) -> None:
+    """Drop old entries from the streams; the log keeps them, and whoever misses them reads them there."""
+    url = redis_url or environment().get(f"STREAMS_TRIMMER_{source.upper()}_URL", "")
+    _run(_trim(Places(source, url), older_than_hours, shards or SHARD_COUNT))
+
+
+async def _trim(places: Places, hours: float, shards: int) -> None:
+    oldest_ms = int(utc_now().timestamp() * 1000 - hours * HOUR_MS)
+    async with writer_client(places.need_redis()) as redis:
+        for shard in range(shards):
+            dropped = await redis.xtrim(stream_key(places.source, shard), minid=oldest_ms, approximate=False)
+            typer.echo(json.dumps({"shard": shard, "dropped": dropped, "oldest_ms": oldest_ms}))
 
 
 def _run(work: Coroutine[object, object, T]) -> T:

@@ -38,6 +38,10 @@ LIST = """
 SELECT shard, pos, ms, agg_id, type, reason, parked_at FROM streams_parked
 WHERE consumer = $1 AND source = $2 AND dropped_at IS NULL ORDER BY shard, pos LIMIT $3
 """
+SHOW = """
+SELECT shard, pos, ms, agg_id, type, body, reason, parked_at, dropped_at, dropped_why FROM streams_parked
+WHERE consumer = $1 AND source = $2 AND shard = $3 AND pos = $4
+"""
 SHARD_OF = """
 SELECT shard FROM streams_parked WHERE consumer = $1 AND source = $2 AND agg_id = $3 AND dropped_at IS NULL LIMIT 1
 """
@@ -151,6 +155,15 @@ def handler_of(handlers: Handlers, type_: str) -> Handler | None:
 async def list_parked(connection: Connection, *, consumer: str, source: str, limit: int = 100) -> list[Parked]:
     """Return the oldest events put aside."""
     return [Parked(**dict(row)) for row in await connection.fetch(LIST, consumer, source, limit)]
+
+
+async def show(connection: Connection, key: Key, *, pos: int) -> dict[str, object]:
+    """Return one event put aside, its body as text. Raises: NotFoundError("not_found")."""
+    row = await connection.fetchrow(SHOW, *key, pos)
+    if row is None:
+        raise NotFoundError("not_found", "nothing is parked there")
+    body: bytes | None = row["body"]
+    return dict(row) | {"body": None if body is None else body.decode(errors="replace")}
 
 
 async def retry(connection: Connection, *, consumer: str, source: str, agg_id: UUID, handlers: Handlers) -> int:

@@ -61,7 +61,7 @@ async def _up(port: int) -> bool:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _running(FOLDER, edge_port=port) as stage:
         stack = stage.services.stack
-        write_private(VARIABLES, json.dumps({k: v for name in SERVICES for k, v in stack.variables(name).items()}))
+        write_private(VARIABLES, json.dumps(_variables(stack)))
         # The first start makes the demo data; later ones find it in the database.
         if not LOGINS.exists():
             write_private(LOGINS, json.dumps(_logins(await build_cast(stage, students=6))))
@@ -73,6 +73,16 @@ async def _up(port: int) -> bool:
 def _logins(cast: Cast) -> dict[str, Any]:
     people = [{"type": person.type, "email": person.email} for person in cast.logins()]
     return {"password": cast.password, "people": people}
+
+
+def _variables(stack: Stack) -> dict[str, str]:
+    """Return the variables of all services, and those of whoever looks at streams or trims them."""
+    found = {name: value for service in SERVICES for name, value in stack.variables(service).items()}
+    if stack.valkey is not None:
+        found["STREAMS_REDIS_URL"] = stack.valkey.url("analytics")
+        for service in SERVICES:
+            found[f"STREAMS_TRIMMER_{service.upper()}_URL"] = stack.valkey.url(f"trimmer-{service}")
+    return found
 
 
 def _introduce(stage: Stage, logins: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from streams.verifying import verify
 from tests.streams_builders import SCHOOLS, SOURCE, RoomPainted
+from tests.streams_running import running
+from tests.waiting import until
 
 
 async def streams(*arguments):
@@ -110,3 +112,60 @@ async def test_verify_log_finds(change, first_bad, pool, writer, relay):
         verdict = await verify(connection, 0)
 
     assert verdict.first_bad == first_bad
+
+
+async def test_status_shows_how_far_everybody_is(blank_database, pool, writer, relaying, consumer, of):
+    await writer.paint(3)
+    async with running(consumer()):
+        await until(lambda: pool.fetchval("SELECT pos = 3 FROM streams_checkpoint WHERE shard = 0"))
+        await until(lambda: pool.fetchval("SELECT bool_and(as_of IS NOT NULL) FROM streams_checkpoint"))
+    await writer.paint(2)
+    await until(lambda: pool.fetchval("SELECT last_pos = 5 FROM streams_shard WHERE shard = 0"))
+
+    urls = ("--database-url", blank_database, "--consumer-url", blank_database)
+    code, lines, _ = await streams("status", *of, *urls)
+
+    assert code == 0
+    assert len(lines) == 4
+    assert (lines[0]["sealed_pos"], lines[0]["pending"]) == (5, 0)
+    [found] = lines[0]["consumers"]
+    assert (found["consumer"], found["state"], found["pos"], found["lag"]) == ("attendance.copy", "running", 3, 2)
+    assert found["lag_s"] > 0 and found["as_of_age_s"] > 0 and found["parked"] == 0
+
+
+@pytest.fixture
+def verifying(blank_database, of):
+    """What checks shard 0 against everybody."""
+    return "verify-log", *of, "--database-url", blank_database, "--consumer-url", blank_database, "--shard", "0"
+
+
+async def test_verify_log_knows_what_others_had(pool, writer, relaying, consumer, redis, verifying):
+    await writer.paint(5)
+    async with running(consumer()):
+        await until(lambda: pool.fetchval("SELECT pos = 5 FROM streams_checkpoint WHERE shard = 0"))
+    sound, [verdict], _ = await streams(*verifying)
+    await pool.execute("UPDATE streams_checkpoint SET hash = sha256('x') WHERE shard = 0")
+    forked, [bad], _ = await streams(*verifying)
+    await redis.xadd("{academics:0}:ev", {"sequence": "9"}, id="9999999999999-9")
+    _, [other], _ = await streams(*verifying)
+
+    assert (sound, verdict["agreed"], verdict["first_bad"]) == (0, ["redis", "attendance.copy"], None)
+    assert (forked, bad["first_bad"], bad["why"]) == (1, 5, "attendance.copy has another entry")
+    assert other["agreed"] == []
+
+
+async def test_trim_drops_what_is_old_and_keeps_what_is_not(writer, relay, of, redis):
+    await writer.paint(3)
+    await relay().turn()
+
+    _, young, _ = await streams("trim", *of)
+    _, old, _ = await streams("trim", *of, "--older-than-hours", "0")
+
+    assert ([line["dropped"] for line in young], old[0]["dropped"]) == ([0, 0, 0, 0], 3)
+    assert await redis.xlen("{academics:0}:ev") == 0
+
+
+async def test_what_is_missing_is_said_in_one_line():
+    code, _, complaint = await streams("tail", "--source", SOURCE)
+
+    assert (code, complaint.strip()) == (2, "--redis-url is not given and STREAMS_REDIS_URL is not set")
