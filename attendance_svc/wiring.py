@@ -59,6 +59,7 @@ from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
+from streams.parked import Follower
 from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.setup import is_set_up, set_up
@@ -134,7 +135,7 @@ def build_registers(pool: Pool, desk: AttendanceDesk) -> Sequence[Register]:
 
 def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) -> OrderedConsumer:
     """Return what keeps the copy of academics, the closing timers and the sheets in step."""
-    door = AcademicsDoor(copy=academics_history, timers=closing, sheets=sheets)
+    door = build_door()
     return OrderedConsumer(
         name=COPY,
         source=ACADEMICS,
@@ -146,6 +147,17 @@ def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) 
         handlers=door.handlers(),
         reset=door.forget_shard,
     )
+
+
+def build_door() -> AcademicsDoor:
+    """Return what applies academics' events."""
+    return AcademicsDoor(copy=academics_history, timers=closing, sheets=sheets)
+
+
+def follower(settings: Settings) -> Follower:
+    """Return what an operator works on who looks at events that were put aside."""
+    url = settings.database_url.get_secret_value()
+    return Follower(name=COPY, source=ACADEMICS, database_url=url, handlers=build_door().handlers())
 
 
 def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNews) -> BroadcastConsumer:
