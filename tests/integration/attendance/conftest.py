@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -48,7 +49,7 @@ KID = "tests-0123456789abcdef"
 ORIGIN = "https://rollcall.example"
 PROVE = """
 INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state, pos)
-VALUES ('attendance.copy', 'academics', $1, gen_random_uuid(), $2, $3, $4, 7)
+SELECT 'attendance.copy', 'academics', shard, gen_random_uuid(), $1, $2, $3, 7 FROM generate_series(0, 3) AS shard
 ON CONFLICT (consumer, source, shard) DO UPDATE SET as_of = excluded.as_of, state = excluded.state
 """
 
@@ -107,8 +108,7 @@ class School:
 
     async def prove(self, as_of, state="running"):
         """Say that the copy has everything that academics committed before `as_of`."""
-        for shard in range(4):
-            await self.pool.execute(PROVE, shard, bytes(32), as_of, state)
+        await self.pool.execute(PROVE, bytes(32), as_of, state)
 
     async def count(self, table):
         connection = await asyncpg.connect(self.admin_url)
@@ -118,8 +118,9 @@ class School:
             await connection.close()
 
 
-@pytest.fixture
-async def school(databases):
+@asynccontextmanager
+async def a_school(databases):
+    """A school whose attendance has a database of its own."""
     database = await databases("attendance")
     connection = await asyncpg.connect(database.migrate_url)
     await prepare(connection, source="attendance", shard_count=4)
@@ -134,6 +135,12 @@ async def school(databases):
             open_book=partial(open_book, pool, Outbox(4), lambda: None),
             admin_url=database.admin_url,
         )
+
+
+@pytest.fixture
+async def school(databases):
+    async with a_school(databases) as made:
+        yield made
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 from attendance_svc.commands.asking import look_up
 from attendance_svc.commands.attempts import ON_RECENT, resolve_pending, settle_course
 from attendance_svc.domain.bearings import Bearings
+from attendance_svc.store.waiting import PostgresBacklog
 from contracts.ids import ClassroomId, StudentId
 from tests.fakes.attendance import MINUTE, NINE, an_attempt
 from tests.integration.attendance.academics_feed import DAY, Feed
@@ -264,6 +265,21 @@ async def test_one_tainted_course_does_not_hold_up_who_comes_after_it(school, co
     assert [row[:2] for row in await school.rows()] == [WAITING, ON_TIME]
 
 
+async def test_who_waits_and_how_old_the_copy_is_can_be_measured(school, copied):
+    backlog = PostgresBacklog(school.pool)
+    assert (await backlog.count_pending(), await backlog.find_oldest_as_of()) == ({}, None)
+
+    school.directory.is_down = True
+    await copied.sign(copied.member)
+    await copied.sign(copied.stranger)
+    await school.prove(NINE)
+
+    assert await backlog.count_pending() == {"awaiting_validation": 2}
+    assert await backlog.find_oldest_as_of() == NINE
+    await school.pool.execute("UPDATE streams_checkpoint SET as_of = NULL WHERE shard = 2")
+    assert await backlog.find_oldest_as_of() is None
+
+
 # A no never rests on what is only recent, wherever it comes from.
 
 
@@ -287,7 +303,8 @@ async def test_who_comes_after_settling_is_not_refused_by_facts_that_are_not_cer
     await school.prove(school.now)
 
     assert await copied.sign(copied.member) == WAITING
-    assert await copied.resolve(may_ask=False) == 0
+    assert await copied.resolve() == 0
+    assert await school.pool.fetchval("SELECT count(*) FROM signature_transition") == 1
 
 
 # Marks by people.
