@@ -12,6 +12,7 @@ from typing import Any
 from contracts.events.catalogue import EVENTS
 from contracts.events.envelope import Envelope
 from infra.certs import renew
+from infra.cli.event_versions import new_version
 from infra.envoy.routes import SERVICES, Service
 from infra.local.variables import Doors, Place, prefixed
 from infra.private_files import write_private
@@ -28,6 +29,8 @@ def documents() -> Iterator[tuple[Path, str]]:
     """Yield every document with its place in the repository."""
     for wire_name in EVENTS:
         yield FOLDER / "events" / f"{wire_name}.json", to_text(event_schema(wire_name))
+        for path, schema in new_version(wire_name, event_schema(wire_name)):
+            yield path, to_text(schema)
     yield FOLDER / "asyncapi.json", to_text(asyncapi())
     for service, text in openapi_documents().items():
         yield FOLDER / "openapi" / f"{service}.json", text
