@@ -82,8 +82,9 @@ class MemorySink:
     def note_fill(self, reason: str) -> None:
         metrics.GAP_FILL.labels(self.name, self.source, reason).inc()
 
-    def note_lag(self, positions: int) -> None:
+    def note_lag(self, positions: int, seconds: float) -> None:
         metrics.CONSUMER_LAG_POSITIONS.labels(self.name, self.source, str(self.shard)).set(positions)
+        metrics.CONSUMER_LAG_S.labels(self.name, self.source, str(self.shard)).set(seconds)
 
 
 async def keep_all(shard: int) -> None:

@@ -161,8 +161,9 @@ class OrderedSink:
     def note_fill(self, reason: str) -> None:
         metrics.GAP_FILL.labels(self.checkpoint.lease.consumer, self.checkpoint.lease.source, reason).inc()
 
-    def note_lag(self, positions: int) -> None:
+    def note_lag(self, positions: int, seconds: float) -> None:
         metrics.CONSUMER_LAG_POSITIONS.labels(*self._labels()).set(positions)
+        metrics.CONSUMER_LAG_S.labels(*self._labels()).set(seconds)
 
     def _labels(self) -> tuple[str, str, str]:
         consumer, source, shard = self.checkpoint.key

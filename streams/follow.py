@@ -50,8 +50,8 @@ class Sink(Protocol):
     def note_fill(self, reason: str) -> None:
         """Count that the log was read because of `reason`."""
 
-    def note_lag(self, positions: int) -> None:
-        """Note how many entries are known that have not taken effect."""
+    def note_lag(self, positions: int, seconds: float) -> None:
+        """Note how many entries are known that have not taken effect, and how much later the last was sealed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class Follower:
 
     async def _look(self, place: Place) -> None:
         look, self._looked_at = await self.reader.look(place.id), self.now()
-        self.sink.note_lag(max(0, look.last.pos - place.pos))
+        self._note_lag(place, look.last)
         judged = judge(place, look)
         match judged:
             case Proved(closed):
@@ -172,12 +172,17 @@ class Follower:
                 await self.sink.halt("log_damaged")
                 return True
             await self._apply(page.entries)
-            self.sink.note_lag(max(0, page.head.last.pos - self._place.pos))
+            self._note_lag(self._place, page.head.last.id)
             if page.head.closed and page.head.closed.pos <= self._place.pos:
                 self._prove(self._place, page.head.closed)
             if not page.entries or self._place.pos >= page.head.last.pos:
                 return True
         return True
+
+    def _note_lag(self, place: Place, last: StreamId) -> None:
+        positions = max(0, last.pos - place.pos)
+        # At the base of a log there is no entry, hence no time.
+        self.sink.note_lag(positions, (last.ms - place.ms) / 1000 if positions and place.ms else 0.0)
 
     async def _start_anew(self, refused: LogRefused) -> None:
         self._place, self._proved = None, None

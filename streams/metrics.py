@@ -12,6 +12,9 @@ APPEND_MISMATCH = Counter("streams_append_mismatch", "Streams that ended otherwi
 CONSUMER_LAG_POSITIONS = Gauge(
     "streams_consumer_lag_positions", "Known entries that are not applied yet", ["consumer", "source", "shard"]
 )
+CONSUMER_LAG_S = Gauge(
+    "streams_consumer_lag_seconds", "How much later the newest known entry was sealed", ["consumer", "source", "shard"]
+)
 CONSUMER_POS = Gauge("streams_consumer_pos", "Position that was applied", ["consumer", "source", "shard"])
 AS_OF_AGE_S = Gauge("streams_as_of_age_seconds", "How old a copy is, by its own proof", ["consumer", "source", "shard"])
 GAP_FILL = Counter("streams_gap_fill", "Reads from the log instead of the stream", ["consumer", "source", "reason"])

@@ -231,7 +231,7 @@ class MemorySink:
     def note_fill(self, reason):
         """Count nothing."""
 
-    def note_lag(self, positions):
+    def note_lag(self, positions, seconds):
         """Note nothing."""
 
     def _check(self, error, holds):
