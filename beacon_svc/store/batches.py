@@ -33,7 +33,7 @@ def robust(work: Work[Item, Result], *, draw: Callable[[], float]) -> Work[Item,
 
     async def run(items: Sequence[Item]) -> Sequence[Result | BaseException]:
         outcome = await attempt(items)
-        if _cause_is(outcome, PASSING):
+        if _passes(outcome):
             await asyncio.sleep(PAUSE_S * (1 + draw()))
             outcome = await attempt(items)
         if not isinstance(outcome, BaseException):
@@ -54,5 +54,7 @@ def _is_outage(outcome: object) -> TypeGuard[UnavailableError]:
     return isinstance(outcome, UnavailableError) and not isinstance(outcome.__cause__, STUCK)
 
 
-def _cause_is(outcome: object, kinds: tuple[type[BaseException], ...]) -> bool:
-    return isinstance(outcome, UnavailableError) and isinstance(outcome.__cause__, kinds)
+def _passes(outcome: object) -> bool:
+    # Who waited for a connection in vain has waited long enough. It is an OSError, too.
+    cause = outcome.__cause__ if isinstance(outcome, UnavailableError) else None
+    return isinstance(cause, PASSING) and not isinstance(cause, TimeoutError)
