@@ -36,6 +36,10 @@ class Outbox:
         if events:
             await connection.execute(ADD, *self.rows(*events))
 
+    def shards_of(self, *events: Envelope) -> set[int]:
+        """Return the shards that `events` go to, for `Relay.poke`."""
+        return {shard_of(event.partitionkey, self.shard_count) for event in events}
+
     def rows(self, *events: Envelope) -> Columns:
         """Return the columns of ADD, for a service that writes all of a change in one statement."""
         parts = [event.subject.partition("/") for event in events]

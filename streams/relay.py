@@ -23,6 +23,8 @@ SEAL_LIMIT = 500
 APPEND_LIMIT = 200
 SHORTEST_S, LONGEST_S = 0.02, 0.5
 WATERMARK_S = 0.25
+# Between the starts of two turns of a busy shard: what is committed meanwhile is one batch.
+GATHER_S = 0.01
 HALTED_S = 5.0
 # While Redis is away, sealing must not wait for its timeouts.
 STREAM_RETRY_S = 1.0
@@ -210,11 +212,14 @@ class _Pacer:
         pause_s = SHORTEST_S
         while not stop.is_set():
             self.woken.clear()
+            next_at = time.monotonic() + GATHER_S
             wait_s = await self._turn()
             # Whoever pokes has written something; that helps nothing while something else is wrong.
             wake = self.woken if wait_s < LONGEST_S else stop
             if wait_s == 0.0 or await is_set_within(wake, max(wait_s, pause_s)):
                 pause_s = SHORTEST_S
+                # Under load each turn takes what several commits have left, instead of one turn for every commit.
+                await is_set_within(stop, next_at - time.monotonic())
             else:
                 pause_s = min(2 * pause_s, self.longest_s)
 

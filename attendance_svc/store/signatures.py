@@ -1,7 +1,7 @@
 """The book of signatures in Postgres."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -116,6 +116,7 @@ class PostgresSignatureBook:
 
     def __init__(self, connection: Connection, outbox: Outbox) -> None:
         self._connection, self._outbox = connection, outbox
+        self.announced_in: set[int] = set()
 
     async def lock(self, course_id: CourseId | None, subject_id: UUID, *, alone: bool = False) -> None:
         subject = lock_number(course_id, subject_id)
@@ -166,6 +167,7 @@ class PostgresSignatureBook:
                 raise ConflictError("idempotency_key_reused") from error
             raise
         await self._outbox.add(self._connection, *news)
+        self.announced_in |= self._outbox.shards_of(*news)
         await mark_changes(self._connection, {step.after.course_id for step in steps if step.after.course_id})
 
     async def _change(self, signatures: Sequence[Signature]) -> None:
@@ -196,8 +198,14 @@ def lock_number(course_id: CourseId | None, subject_id: UUID | None = None) -> i
 
 
 @asynccontextmanager
-async def open_book(pool: Pool, outbox: Outbox, poke: Callable[[], None]) -> AsyncIterator[PostgresSignatureBook]:
-    """Open a book and its transaction: leaving commits and then calls `poke`, an exception rolls everything back."""
+async def open_book(
+    pool: Pool, outbox: Outbox, poke: Callable[[Collection[int]], None]
+) -> AsyncIterator[PostgresSignatureBook]:
+    """Open a book and its transaction: leaving commits, an exception rolls everything back.
+
+    poke: hears afterwards which shards have news.
+    """
     async with transaction(pool) as lent:
-        yield PostgresSignatureBook(lent, outbox)
-    poke()
+        book = PostgresSignatureBook(lent, outbox)
+        yield book
+    poke(book.announced_in)
