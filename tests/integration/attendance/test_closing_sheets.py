@@ -48,7 +48,7 @@ class Settling:
 
     @asynccontextmanager
     async def open_book(self):
-        async with open_book(self.pool, Outbox(SHARDS), lambda: None) as book:
+        async with open_book(self.pool, Outbox(SHARDS), lambda *_shards: None) as book:
             yield NotingBook(book, self)
 
 

@@ -5,98 +5,37 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import asyncpg
-import grpc.aio
 import pytest
 import redis.asyncio
 
-from academics_svc.grpc_api import CommandApi, QueryApi
 from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory
-from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
 from attendance_svc.domain.copy import Question
 from attendance_svc.jobs import ClosingJob, SheetJob
-from attendance_svc.store import academics_copy, academics_history, closing, sheets
+from attendance_svc.store import academics_copy, closing
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
 from contracts.problems import UnavailableError
-from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
-from contracts.rpc.streams.api.v1 import streams_pb2_grpc as streams_rpc
-from infra.postgres import create_pool
-from streams import schema
-from streams.consumer import OrderedConsumer
-from streams.log_grpc import GrpcEventLog
-from streams.log_postgres import PostgresEventLog
-from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
-from streams.redis_client import writer_client
-from streams.relay import Relay
 from tests.fakes.attendance import an_attempt
 from tests.integration.academics import conftest as academics
-from tests.streams_running import running
+from tests.integration.attendance import both_services as both
 from tests.waiting import until
 
-SHARDS = 4
+SHARDS = both.SHARDS
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 NINE = academics.NINE
 world, school = academics.world, academics.school
+switch, pool, source, relaying, channel = both.switch, both.pool, both.source, both.relaying, both.channel
 
 
 @pytest.fixture
-async def pool(databases):
-    """Attendance's database."""
-    async with create_pool((await databases("attendance")).app_url, name="test", transaction_ms=10_000) as made:
-        yield made
-
-
-@pytest.fixture
-async def relaying(world, redis_url):
-    """Academics' relay, running; yields academics' pool."""
-    owner = await asyncpg.connect(world._url.migrate_url)
-    await schema.prepare(owner, source=ACADEMICS, shard_count=SHARDS)
-    await owner.close()
-    async with (
-        create_pool(world._url.app_url, name="relay", transaction_ms=10_000) as source,
-        writer_client(redis_url) as stream,
-        running(Relay(source=ACADEMICS, pool=source, redis=stream, shards=range(SHARDS))),
-    ):
-        yield source
-
-
-@pytest.fixture
-async def channel(world, relaying):
-    """Academics' gRPC door."""
-    server = grpc.aio.server(interceptors=[academics.Problems()])
-    academics_rpc.add_AcademicsQueryServiceServicer_to_server(QueryApi(pool=world.pool, now=world.clock), server)
-    commands = CommandApi(open_books=world.desk.open_books, now=world.clock)
-    academics_rpc.add_AcademicsCommandServiceServicer_to_server(commands, server)
-    streams_rpc.add_EventLogServiceServicer_to_server(EventLogServicer(PostgresEventLog(relaying)), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield channel
-    await server.stop(None)
-
-
-@pytest.fixture
-def consuming(pool, channel, redis_url):
-    """Runs attendance's consumer, with what `wiring` gives it."""
-    door = AcademicsDoor(copy=academics_history, timers=closing, sheets=sheets)
+def consuming(pool, channel, relaying, redis_url):
+    """Runs academics' relay and attendance's consumer."""
 
     @asynccontextmanager
     async def start():
-        consumer = OrderedConsumer(
-            name=COPY,
-            source=ACADEMICS,
-            owner="a",
-            shards=range(SHARDS),
-            pool=pool,
-            redis_url=redis_url,
-            log=GrpcEventLog(channel),
-            handlers=door.handlers(),
-            reset=door.forget_shard,
-        )
-        async with running(consumer):
+        async with relaying(), both.consuming_into(pool, channel, redis_url):
             yield
 
     return start
@@ -234,7 +173,7 @@ async def test_signing_closes_by_itself_and_its_sheet_follows(pool, channel, con
     sheet_job = SheetJob(
         pool=pool,
         sheets=PostgresSheets(outbox),
-        open_book=lambda: open_book(pool, outbox, lambda: None),
+        open_book=lambda: open_book(pool, outbox, lambda *_shards: None),
         now=clock,
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from attendance_svc.commands.asking import look_up
 from attendance_svc.commands.attempts import ON_RECENT, resolve_pending, settle_course
+from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.store.waiting import PostgresBacklog
 from contracts.ids import ClassroomId, StudentId
@@ -81,12 +82,13 @@ async def copied(school):
 
 async def test_a_certain_copy_says_yes_and_no_and_nobody_is_asked(school, copied):
     await copied.is_sure_of(school.now)
+    counted = ON_RECENT._value.get()
 
     said = [await copied.sign(student) for student in (copied.member, copied.stranger)]
     unknown = await copied.sign(copied.member, course_id=uuid4())
 
     assert [*said, unknown] == [ON_TIME, STRANGER, ("REFUSED", "course_unknown")]
-    assert copied.asked == 0
+    assert (copied.asked, ON_RECENT._value.get()) == (0, counted)
 
 
 async def test_what_the_decision_rests_on_is_kept(school, copied):
@@ -263,6 +265,22 @@ async def test_one_tainted_course_does_not_hold_up_who_comes_after_it(school, co
 
     assert await copied.resolve() == 1
     assert [row[:2] for row in await school.rows()] == [WAITING, ON_TIME]
+
+
+async def test_only_those_are_read_whom_the_copy_may_be_certain_of(school, copied):
+    school.directory.is_down = True
+    claim = NfcClaim(serial="BEACON-1", code="1", request=DeviceRequest(method="POST", path="/", body=b"", headers=()))
+    for minute, more in ((1, {}), (2, {"claim": claim}), (3, {})):
+        await copied.sign(copied.member, NINE + minute * MINUTE, **more)
+    room, until = school.waiting_room, NINE + 2 * MINUTE
+
+    found = [
+        await room.list_waiting(after=None, until=latest, with_claims=claims, limit=9)
+        for latest in (None, until)
+        for claims in (True, False)
+    ]
+
+    assert [[each.t.minute for each in page] for page in found] == [[1, 2, 3], [1, 3], [1, 2], [1]]
 
 
 async def test_who_waits_and_how_old_the_copy_is_can_be_measured(school, copied):
