@@ -19,7 +19,7 @@ FAULTS = {
     12: "Redis is full",
     13: "PostgreSQL is killed, restarted in the middle",
     14: "transactions stay open, here and elsewhere",
-    15: "academics is away while students sign",
+    15: "academics is away while students sign: judged as without the outage",
     16: "clocks are off by 2 s, and go back by 10 s",
     17: "a handler is slow and a backlog grows",
     18: "one aggregate's event is poison",
@@ -57,6 +57,11 @@ class Figures:
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
+    def shown(self) -> list[str]:
+        """Return the counts as text; a dash where a fault is judged otherwise than by counting events."""
+        counted = asdict(self)
+        return [str(n) if n or self.committed else "-" for n in counted.values()]
+
     @property
     def is_clean(self) -> bool:
         return not (self.lost or self.doubled or self.out_of_order or self.false_as_of)
@@ -89,7 +94,7 @@ class Ledger:
         yield f"{'#':>2}  {'fault':<76}{''.join(f'{name:>13}' for name in names)}"
         for number, fault in sorted(FAULTS.items()):
             if row := self.rows.get(number):
-                yield f"{number:>2}  {fault:<76}{''.join(f'{count:>13}' for count in asdict(row).values())}"
+                yield f"{number:>2}  {fault:<76}{''.join(f'{count:>13}' for count in row.shown())}"
             else:
                 yield f"{number:>2}  {fault:<76}   not played"
         for number, why in sorted(LATER.items()):
