@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from beacon_svc.queries.beacons import BeaconFilter, list_beacons
 from beacon_svc.queries.nfc import NfcQuestion, NfcSighting, verify_nfc_code
 from contracts.ids import ClassroomId, SchoolId, canonical_uuid
@@ -40,7 +42,7 @@ class BeaconQueries(rpc.BeaconQueryServiceServicer):
         question = NfcQuestion(
             serial=request.serial,
             code=request.code,
-            at=self._moment(request.at.ToDatetime(tzinfo=UTC)),
+            at=self._moment(request.at),
             school_id=_school(request.acting_school_id),
         )
         async with self._open_reading() as connection:
@@ -73,7 +75,11 @@ class BeaconQueries(rpc.BeaconQueryServiceServicer):
             ]
         )
 
-    def _moment(self, at: datetime) -> datetime:
+    def _moment(self, stamp: Timestamp) -> datetime:
+        try:
+            at = stamp.ToDatetime(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
+            raise InvalidInputError("malformed_field") from error
         if not EARLIEST <= at <= self._now() + MOST_AHEAD:
             raise InvalidInputError("malformed_field")
         return at

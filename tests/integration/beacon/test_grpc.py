@@ -6,6 +6,7 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from contracts.rpc.beacon.api.v1 import beacon_pb2 as pb
 from contracts.rpc.beacon.api.v1 import beacon_pb2_grpc as rpc
@@ -136,6 +137,10 @@ async def test_codes_that_are_no_codes_are_wrong_and_malformed_questions_refused
         verify(beacon, "12345678", datetime(2019, 12, 31, tzinfo=UTC)),
         verify(beacon, "12345678", at + timedelta(days=4000)),
         verify(beacon, "12345678", at, "nonsense"),
+        *(
+            pb.VerifyNfcCodeRequest(serial=beacon.serial, code="12345678", at=stamp)
+            for stamp in (Timestamp(seconds=2**62), Timestamp(seconds=-(2**62)), Timestamp(nanos=10**9))
+        ),
     ]
     for request in malformed:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
