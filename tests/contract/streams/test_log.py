@@ -147,9 +147,10 @@ async def test_a_reader_without_a_place_gets_the_recent_past(shard):
     assert none.head.last == entries[-1].place
 
 
-async def test_a_shard_that_is_not_there_is_a_problem(shard):
+@pytest.mark.parametrize("number", [9, -1, 2**15, 2**31 - 1, -(2**31)])
+async def test_a_shard_that_is_not_there_is_a_problem(shard, number):
     with pytest.raises(NotFoundError) as raised:
-        await shard.log.head(9)
+        await shard.log.head(number)
 
     assert raised.value.code == "shard_unknown"
 
