@@ -17,8 +17,15 @@ def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     Raises: MalformedError("malformed_json").
     """
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates)
-        _check(value, MAX_DEPTH)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_finite
+        )
+        # Nothing is deeper than it has brackets: most bodies need no second look.
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+            _check_depth(value, MAX_DEPTH)
+        # UTF-8 has no surrogates and JSON no plain NUL: only escapes spell them.
+        if b"\\" in raw:
+            _check_strings(value)
     except (ValueError, RecursionError) as error:
         raise MalformedError("malformed_json") from error
     return value
@@ -31,21 +38,32 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _check(value: object, depth: int) -> None:
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if not isinstance(value, list):
-        _check_scalar(value)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _check_depth(value: object, depth: int) -> None:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if items is None:
         return
     if depth == 0:
         raise ValueError("too deep")
-    for item in value:
-        _check(item, depth - 1)
+    for item in items:
+        if isinstance(item, dict | list):
+            _check_depth(item, depth - 1)
 
 
-def _check_scalar(value: object) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not finite")
+def _check_strings(value: object) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key)
+            _check_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_strings(item)
     # A lone surrogate is a UnicodeEncodeError, which is a ValueError.
-    if isinstance(value, str) and b"\0" in value.encode("utf-8"):
+    elif isinstance(value, str) and b"\0" in value.encode("utf-8"):
         raise ValueError("NUL")
