@@ -32,6 +32,7 @@ RESOLVE_EVERY_S = 2.0
 # The copy grows certain of a moment a second or two after it; whoever waits for that shall not wait much longer.
 RESOLVE_FROM_COPY_EVERY_S = 0.5
 MEASURE_EVERY_S = 2.0
+COMPARE_CLOCKS_EVERY_S = 5.0
 PRUNE_EVERY_S = 3600.0
 # Proofs are judged up to seven days after their time; a day more lets them wait for their judgement.
 HISTORY = timedelta(days=8)

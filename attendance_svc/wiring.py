@@ -19,7 +19,7 @@ from attendance_svc.http_api.desk import Desk
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
 from attendance_svc.jobs import (
-    MEASURE_EVERY_S,
+    COMPARE_CLOCKS_EVERY_S,
     BacklogJob,
     ClockJob,
     ClosingJob,
@@ -177,9 +177,8 @@ def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNew
 def build_clock(settings: Settings, academics: grpc.aio.Channel, bearings: Bearings, now: Clock) -> Loop:
     """Return what compares academics' clock with ours, for as long as the process runs."""
     shards = range(settings.shard_count)
-    return every(
-        MEASURE_EVERY_S, ClockJob(heads=GrpcEventLog(academics), bearings=bearings, shards=shards, now=now).measure
-    )
+    job = ClockJob(heads=GrpcEventLog(academics), bearings=bearings, shards=shards, now=now)
+    return every(COMPARE_CLOCKS_EVERY_S, job.measure)
 
 
 def build_jobs(
