@@ -27,6 +27,8 @@ from infra.tokens import Caller, TokenVerifier
 
 REQUEST_LIMIT_S = 8
 KEEPALIVE_S = 30
+# The edge opens a connection per request of a room that signs at once; beyond, the kernel would drop them silently.
+BACKLOG_COUNT = 1024
 DRAIN_S = 10
 
 log = logger(__name__)
@@ -191,5 +193,5 @@ async def serve_app(app: web.Application, *, host: str, port: int) -> tuple[web.
         auto_decompress=False,
     )
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    await web.TCPSite(runner, host, port, backlog=BACKLOG_COUNT).start()
     return runner, int(runner.addresses[0][1])

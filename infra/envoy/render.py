@@ -92,7 +92,8 @@ def cluster(name: str, address: str) -> Json:
     return {
         "name": name,
         "type": "STRICT_DNS",
-        "connect_timeout": "1s",
+        # A service that is gone refuses at once; this is for one that is busy.
+        "connect_timeout": "3s",
         "per_connection_buffer_limit_bytes": 32_768,
         "circuit_breakers": {"thresholds": [{"max_connections": 512, "max_requests": 1_024}]},
         "typed_extension_protocol_options": {
