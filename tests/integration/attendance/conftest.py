@@ -176,12 +176,12 @@ class Person:
     async def delete(self, signature, **query):
         return await self.door.call("DELETE", f"/signatures/{signature}", self, params=query)
 
-    async def tap(self, code="12345678", serial="BEACON-1", nonce=None, **body):
-        """Sign with a code that the phone read, under the phone's signature."""
+    async def tap(self, code="12345678", serial="BEACON-1", nonce=None, headers=(), **body):
+        """Sign with a code that the phone read, under the phone's signature; headers: more of them."""
         course_id = body.pop("course_id", self.door.school.course.id)
         fields = {"course_id": course_id, "method": "nfc", "serial": serial, "code": code} | body
         raw = json.dumps({name: _plain(value) for name, value in fields.items()}).encode()
-        headers = self.signed_headers(raw, nonce=nonce) | {"Content-Type": "application/json"}
+        headers = self.signed_headers(raw, nonce=nonce) | {"Content-Type": "application/json"} | dict(headers)
         return await self.door.call("POST", "/signatures", self, data=raw, headers=headers)
 
     def signed_headers(self, raw, nonce=None):

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from attendance_svc.domain.freshness import SeenVersion
+from attendance_svc.ports import NfcReading
 from attendance_svc.store import copied_courses
 from attendance_svc.store.copied_courses import CopiedCourses
 from tests.integration.attendance.academics_feed import Feed
@@ -86,6 +87,17 @@ async def test_a_sheet_is_not_shown_by_a_copy_that_lacks_it(school, copied, teac
     await teacher.door.call("GET", path, teacher, headers=token(school, 4))
 
     assert copied.asked == 2
+
+
+@pytest.mark.parametrize(("version", "asked"), [(2, 0), (9, 1)])
+async def test_students_may_say_it_too(school, copied, door, version, asked):
+    student = door.someone("student")
+    student.id = copied.member
+    school.codes.reading = NfcReading(beacon_id=uuid4(), classroom_id=None, step=1)
+
+    answer = await student.tap(headers=token(school, version))
+
+    assert (answer.status, copied.asked) == (201, asked)
 
 
 @pytest.mark.parametrize(("version", "asked"), [(2, 0), (9, 1)])

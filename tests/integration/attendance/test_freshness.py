@@ -10,6 +10,7 @@ from attendance_svc.commands.asking import look_up
 from attendance_svc.commands.attempts import ON_RECENT, resolve_pending, settle_course
 from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
 from attendance_svc.domain.bearings import Bearings
+from attendance_svc.ports import NfcReading
 from attendance_svc.store.waiting import PostgresBacklog
 from contracts.ids import ClassroomId, StudentId
 from tests.fakes.attendance import MINUTE, NINE, an_attempt
@@ -22,6 +23,7 @@ MARGIN = timedelta(seconds=1)
 RECENT = timedelta(seconds=5)
 ON_TIME, STRANGER = ("ACCEPTED", "on_time"), ("REFUSED", "not_enrolled")
 WAITING = ("PENDING", "awaiting_validation")
+CLAIM = NfcClaim(serial="BEACON-1", code="1", request=DeviceRequest(method="POST", path="/", body=b"", headers=()))
 PARK = """
 INSERT INTO streams_parked (consumer, source, shard, pos, ms, agg_id, reason)
 VALUES ('attendance.copy', 'academics', 0, 1, 1, $1, 'poison')
@@ -267,10 +269,21 @@ async def test_one_tainted_course_does_not_hold_up_who_comes_after_it(school, co
     assert [row[:2] for row in await school.rows()] == [WAITING, ON_TIME]
 
 
+async def test_what_a_phone_says_is_not_believed_because_the_copy_is_certain(school, copied):
+    school.phones.is_down, school.codes.reading = True, NfcReading(beacon_id=uuid4(), classroom_id=None, step=1)
+    await copied.is_sure_of(school.now)
+
+    assert await copied.sign(copied.member, claim=CLAIM) == WAITING
+    assert [await copied.resolve(may_ask=False), await copied.resolve()] == [0, 0]
+
+    school.phones.is_down = False
+    assert (await copied.resolve(), copied.asked) == (1, 0)
+    assert [row[:2] for row in await school.rows()] == [ON_TIME]
+
+
 async def test_only_those_are_read_whom_the_copy_may_be_certain_of(school, copied):
     school.directory.is_down = True
-    claim = NfcClaim(serial="BEACON-1", code="1", request=DeviceRequest(method="POST", path="/", body=b"", headers=()))
-    for minute, more in ((1, {}), (2, {"claim": claim}), (3, {})):
+    for minute, more in ((1, {}), (2, {"claim": CLAIM}), (3, {})):
         await copied.sign(copied.member, NINE + minute * MINUTE, **more)
     room, until = school.waiting_room, NINE + 2 * MINUTE
 
