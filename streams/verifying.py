@@ -1,4 +1,4 @@
-"""Check a log against its own chain, and against what others had of it: is every entry what was sealed?"""
+"""Check a log against its own chain, and against what others had of it: every entry must be what was sealed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
