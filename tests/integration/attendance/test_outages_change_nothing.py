@@ -27,6 +27,8 @@ RECENT = 5 * SECOND
 LAG = timedelta(milliseconds=300)
 PLANNED = NINE - 60 * MINUTE
 OUTAGE = (NINE + 3 * MINUTE, NINE + 9 * MINUTE)
+# Soon after the outage begins, when what was known before it is still recent.
+EXCHANGE = OUTAGE[0] + 2 * SECOND
 SCHOOL = UUID(int=1)
 COUNT = 200
 FIRST_STEPS = """
@@ -78,9 +80,14 @@ class World:
             yield Change(PLANNED, "course", course, self.planned[course])
 
     def later(self):
-        moments = sorted(self.dice.uniform(-60, 720) for _ in range(14))
-        for moment in moments:
-            yield self.change(NINE + timedelta(seconds=round(moment, 3)))
+        moments = [NINE + timedelta(seconds=round(self.dice.uniform(-60, 720), 3)) for _ in range(14)]
+        for moment in sorted([*moments, EXCHANGE]):
+            yield self.exchange(moment) if moment == EXCHANGE else self.change(moment)
+
+    def exchange(self, at):
+        """All who were in the first group leave it, and the others join: a copy of seconds before is wrong."""
+        self.members[0] = frozenset(self.students) - self.members[0]
+        return Change(at, "group", self.groups[0], self.members[0])
 
     def change(self, at):
         kind = self.dice.choice(["group", "group", "group", "course", "course", "preferences"])
@@ -96,14 +103,14 @@ class World:
                 {
                     "late_grace_minutes": self.dice.randrange(5),
                     "students_can_sign_before_teacher": self.dice.random() < 0.8,
-                    "enable_flash": self.dice.random() < 0.8,
+                    "enable_flash": self.dice.random() < 0.9,
                 },
             )
         course = self.dice.choice(list(self.planned))
         new = {
-            "classroom_ids": self.dice.sample(self.rooms, self.dice.randrange(3)),
+            "classroom_ids": self.dice.choice([self.rooms[:1], self.rooms, [], self.rooms[1:]]),
             "closing_delay_minutes": self.dice.choice([None, 1, 5]),
-            "cancelled": self.dice.random() < 0.1,
+            "cancelled": self.dice.random() < 0.05,
         }
         self.planned[course] |= dict([self.dice.choice(list(new.items()))])
         return Change(at, kind, course, dict(self.planned[course]))
@@ -114,16 +121,20 @@ class World:
         for number in range(COUNT):
             if number % 2 == 0:
                 moment, student = self.moment(), self.dice.choice(self.students)
-                course, room = self.dice.choice(self.courses), self.dice.choice([*self.rooms, None])
+                course, room = self.dice.choice(self.courses * 2 + self.courses[:3]), self.room()
             else:
-                room = self.dice.choice([*self.rooms, None])
+                room = self.room()
                 moment = self.moment(moment + self.dice.choice([-200, 20, 60]) * SECOND)
             held = self.dice.choice([0, 0, 0, 2, 30, 240]) * SECOND
             yield Act(f"proof {number}", moment + held, moment, student, course, room)
 
+    def room(self):
+        return self.dice.choice([self.rooms[0], self.rooms[0], self.rooms[1], None])
+
     def moment(self, at=None):
         """A time that does not lie within five seconds after a change: the first one from `at`, or anywhere."""
-        at = at or NINE + timedelta(seconds=round(self.dice.uniform(-30, 720), 3))
+        since, lasts = (EXCHANGE, MINUTE) if self.dice.random() < 0.3 else (NINE - 30 * SECOND, 12 * MINUTE)
+        at = at or since + round(self.dice.random(), 6) * lasts
         for change in sorted(self.changes, key=lambda change: change.at):
             if change.at <= at <= change.at + RECENT:
                 at = change.at + RECENT + timedelta(milliseconds=1)
