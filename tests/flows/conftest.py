@@ -12,6 +12,7 @@ from infra.demo.world import World
 from infra.local.services import Services
 from infra.local.stack import Stack
 from infra.settings import environment
+from tests.flows.arena import build_arena
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -26,6 +27,12 @@ async def world(folder):
         for flow in (flow_a, flow_b, flow_e):
             await flow.plan(made)
         yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def arena(world):
+    """Two more schools in the same system, for tests that do harm."""
+    return await build_arena(world.stage)
 
 
 def pytest_collection_modifyitems(items):
