@@ -12,6 +12,7 @@ from infra.demo.school import OK, Cast, Person, School, Stage
 
 HELD = 202
 REFUSED = 409
+BUSY = 503
 PATIENCE_S = 15.0
 POLL_S = 0.1
 
@@ -67,9 +68,13 @@ async def torch(
 
 
 async def ask_symbols(world: World, student: Person, course: str) -> str:
-    """Return what the student's lamp shows for the course."""
-    heard = await student.phone_in_hand().ask_code(student.doors, world.courses[course])
-    return str(heard.expect(OK, 201)["symbols"])
+    """Return what the student's lamp shows for the course; a phone that is told to come back does."""
+    ends_at = time.monotonic() + PATIENCE_S
+    while True:
+        heard = await student.phone_in_hand().ask_code(student.doors, world.courses[course])
+        if heard.status != BUSY or time.monotonic() > ends_at:
+            return str(heard.expect(OK, 201)["symbols"])
+        await asyncio.sleep(POLL_S)
 
 
 def last_result(world: World, heard: Heard) -> dict[str, Any]:
