@@ -42,11 +42,13 @@ INSERT INTO credential (user_id, password_hash, changed_at) VALUES ($1, $2, $3)
 ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at
 """
 REPLACE_HASH = "UPDATE credential SET password_hash = $2 WHERE user_id = $1"
-LOCK_OTHER_LEADERS = """
-SELECT u.id FROM app_user u JOIN administrator a ON a.user_id = u.id
+# Not the others' rows: two who remove each other hold one row each, and would wait for each other's.
+HOLD_LEADERS = "SELECT pg_advisory_xact_lock(hashtextextended('leaders ' || $1::uuid::text, 0))"
+FIND_OTHER_LEADER = """
+SELECT 1 FROM app_user u JOIN administrator a ON a.user_id = u.id
 WHERE u.school_id = $1 AND u.id <> $2 AND u.disabled_at IS NULL AND u.retired_at IS NULL
   AND coalesce(a.admin_role, 'manager') = 'manager'
-ORDER BY u.id FOR UPDATE OF u, a
+LIMIT 1
 """
 FIND_DEV = "SELECT 1 FROM app_user WHERE user_type = 'dev' AND retired_at IS NULL LIMIT 1"
 
@@ -147,7 +149,9 @@ class PostgresAccountBook:
         await self._connection.execute(REPLACE_HASH, user_id, password_hash)
 
     async def has_other_leader(self, account: Account) -> bool:
-        return bool(await self._connection.fetch(LOCK_OTHER_LEADERS, account.school_id, account.id))
+        await self._connection.execute(HOLD_LEADERS, account.school_id)
+        # A statement after the lock sees what its last holder did.
+        return await self._connection.fetchval(FIND_OTHER_LEADER, account.school_id, account.id) is not None
 
     async def dev_exists(self) -> bool:
         return await self._connection.fetchval(FIND_DEV) is not None

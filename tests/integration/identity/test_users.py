@@ -1,7 +1,10 @@
 """Making, showing, changing and retiring accounts, over the REST door."""
 
+import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
+from contracts.events.identity import UserDeleted
 from tests.integration.identity.conftest import PASSWORD
 
 
@@ -385,6 +388,22 @@ async def test_a_school_keeps_an_administrator_with_all_rights(world):
     assert {(status, answer["code"]) for status, answer in answers} == {(409, "last_manager")}
     await world.add("admin")
     assert (await world.call("DELETE", f"/users/{last.id}", dev))[0] == 204
+
+
+async def test_of_two_administrators_who_remove_each_other_at_once_one_stays(world):
+    one, other = await world.add("admin"), await world.add("admin")
+    both_are_held = asyncio.Barrier(2)
+
+    async def remove(someone):
+        async with world.books() as books:
+            account = await books.accounts.lock(someone.id)
+            await both_are_held.wait()
+            if not await books.accounts.has_other_leader(account):
+                return "last_manager"
+            await books.accounts.save(replace(account, retired_at=world.now), UserDeleted)
+            return "removed"
+
+    assert sorted(await asyncio.gather(remove(one), remove(other))) == ["last_manager", "removed"]
 
 
 async def test_a_disabled_account_is_out_at_once_and_in_again_when_enabled(world):
