@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
-from infra.clock import utc_now
 from infra.demo.school import Person
 from infra.demo.world import Scene, World, last_result, minutes, torch, words
 
 FLOW = "A torch"
-# A beacon's clock is known to a second; a little more for the drift since its login.
-CERTAIN_AFTER = timedelta(milliseconds=1_200)
+# A beacon's clock is known to a second, and attendance hears of the closing within another.
+CERTAIN_AFTER_S = 2.0
 
 
 async def plan(world: World) -> None:
@@ -95,17 +93,11 @@ async def without_flash(world: World) -> object:
     return words(await torch(world, school.students[0], "evening", school=school))
 
 
-async def just_closed(world: World) -> object:
-    """The teacher closes signing, and a student's light is seen within the second that a beacon may be off."""
+async def closed_by_hand(world: World) -> object:
+    """The teacher closes signing; a student comes when no uncertainty of a beacon's clock reaches back to that."""
     path = f"/courses/{world.courses['by hand']}/signing"
     (await world.day.teacher.doors.post(path, {"state": "closed"})).expect(200, 201)
-    world.kept["certain at"] = utc_now() + CERTAIN_AFTER
-    return words(await torch(world, world.day.students[4], "by hand"))
-
-
-async def long_closed(world: World) -> object:
-    """A student comes when no uncertainty of a beacon's clock reaches back to the closing."""
-    await asyncio.sleep(max(0.0, (world.kept["certain at"] - utc_now()).total_seconds()))
+    await asyncio.sleep(CERTAIN_AFTER_S)
     return words(await torch(world, world.day.students[5], "by hand"))
 
 
@@ -136,7 +128,6 @@ SCENES = [
     Scene(FLOW, "a student of another school", "REFUSED course_unknown", foreign),
     Scene(FLOW, "the same at a beacon of this school", "rejected code_unknown", visitor),
     Scene(FLOW, "a school that allows no flash", "REFUSED method_disabled", without_flash),
-    Scene(FLOW, "in the second in which the teacher closed signing", "PENDING clock_uncertain", just_closed),
-    Scene(FLOW, "after that second", "REFUSED signing_closed", long_closed),
+    Scene(FLOW, "after the teacher closed signing", "REFUSED signing_closed", closed_by_hand),
     Scene(FLOW, "a code that was given to nobody", "rejected code_unknown", guess),
 ]
