@@ -25,6 +25,8 @@ WHERE kind = 'student' AND status = 'ACCEPTED' AND superseded_by IS NULL AND voi
 UNLIMITED = {"BEACON_FLASH_CODES_PER_MINUTE_COUNT": "1000"}
 
 
+# With the flows, in one worker: two whole systems at once on two cores would test the machine.
+@pytest.mark.xdist_group("flows")
 @pytest.mark.slow
 async def test_no_acknowledged_signature_is_lost_or_doubled_whoever_is_killed(tmp_path):
     async with (
