@@ -13,16 +13,20 @@ from tests.waiting import until
 
 
 class Ears:
-    """What one process heard."""
+    """What one process heard. Each shard is listened to by itself, so one that starts later forgets only its own."""
 
     def __init__(self):
-        self.heard = []
+        self._heard = []
+
+    @property
+    def heard(self):
+        return [event.id for event in self._heard]
 
     async def on_painted(self, event):
-        self.heard.append(event.id)
+        self._heard.append(event)
 
     async def reset(self, shard):
-        self.heard.clear()
+        self._heard = [event for event in self._heard if event.shard != shard]
 
 
 @pytest.fixture
