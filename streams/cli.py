@@ -1,41 +1,27 @@
-"""Look at streams and logs: `python -m streams tail|status|verify-log|trim`.
+"""Look at streams and logs: `python -m streams tail|status|verify-log|trim`."""
 
-What an option leaves out is taken from the environment: STREAMS_REDIS_URL, <SOURCE>_DATABASE_URL, and for consumers
-every other <SERVICE>_DATABASE_URL.
-"""
-
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
-import asyncpg
 import typer
-from redis.exceptions import RedisError
 
 from infra.clock import utc_now
-from infra.postgres import Connection
 from infra.settings import environment
-from streams.append import StreamDownError
 from streams.names import stream_key
+from streams.places import ConsumerUrls, Places, RedisUrl, connected, fail, run
 from streams.redis_client import writer_client
-from streams.status import anchors_of, consumers_of, shard_count_of, status_of
+from streams.status import consumers_of, shard_count_of, status_of
 from streams.tailing import Filter, Start, parse_start, tail
-from streams.verifying import Anchor, verify
-
-T = TypeVar("T")
+from streams.verifying import as_line, verify
 
 SHARD_COUNT = 4  # as locally; production has 64, and a database knows
 KEPT_HOURS = 48
 HOUR_MS = 3_600_000
-REDIS, DATABASE, MIGRATE = "STREAMS_REDIS_URL", "_DATABASE_URL", "_MIGRATE_DATABASE_URL"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at streams and logs.")
 
-RedisUrl = Annotated[str, typer.Option("--redis-url", help="redis://user:password@host:port/0")]
 DatabaseUrl = Annotated[str, typer.Option("--database-url", help="of the service whose log it is")]
-ConsumerUrls = Annotated[list[str] | None, typer.Option("--consumer-url", help="databases of those who follow it")]
 Source = Annotated[str, typer.Option(help="identity, academics, attendance or beacon")]
 AnySource = Annotated[str, typer.Option(help="whose log it is; only to find its database and its followers")]
 ShardCount = Annotated[int, typer.Option("--shards", min=0, help="how many shards the source has; 0: as set up, or 4")]
@@ -60,52 +46,10 @@ def tail_command(  # noqa: PLR0913, PLR0917 -- one per option
     try:
         start = parse_start(from_)
     except ValueError:
-        _fail(f"--from {from_}: now, start, a position or an RFC 3339 time")
+        fail(f"--from {from_}: now, start, a position or an RFC 3339 time")
     wanted = Filter(type=type_, school=school)
     places = Places(source, redis_url)
-    _run(_tail(places, _wanted(shard, shards), start, wanted, follow=follow, count=count))
-
-
-class Places:
-    """Where the log, the streams and the followers of a source are."""
-
-    def __init__(
-        self, source: str, redis_url: str = "", database_url: str = "", consumer_urls: Sequence[str] = ()
-    ) -> None:
-        known = environment()
-        own = f"{source.upper()}{DATABASE}"
-        self.source = source
-        self.redis_url = redis_url or known.get(REDIS, "")
-        self.database_url = database_url or (known.get(own, "") if source else "")
-        self.consumer_urls = list(consumer_urls) or _others(known, own)
-
-    def need_redis(self) -> str:
-        """Return Redis' URL, or end the process."""
-        return self.redis_url or _fail(f"--redis-url is not given and {REDIS} is not set")
-
-    def need_database(self) -> str:
-        """Return the database's URL, or end the process."""
-        return self.database_url or _fail("--database-url is not given and <SOURCE>_DATABASE_URL is not set")
-
-    @contextlib.asynccontextmanager
-    async def consumers(self) -> AsyncIterator[list[Connection]]:
-        """Connect to the databases of the followers."""
-        async with contextlib.AsyncExitStack() as stack:
-            yield [await stack.enter_async_context(_connected(url)) for url in self.consumer_urls]
-
-
-def _others(known: Mapping[str, str], own: str) -> list[str]:
-    names = (name for name in sorted(known) if name.endswith(DATABASE) and not name.endswith(MIGRATE))
-    return [known[name] for name in names if name != own]
-
-
-@contextlib.asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url, timeout=5)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+    run(_tail(places, _wanted(shard, shards), start, wanted, follow=follow, count=count))
 
 
 def _wanted(shard: int | None, shards: int) -> list[int]:
@@ -134,7 +78,7 @@ def status_command(
     shards: ShardCount = 0,
 ) -> None:
     """Print one JSON object per shard: sealed, appended, promised, and how far behind each consumer is."""
-    _run(_status(Places(source, redis_url, database_url, consumer_url or ()), shards))
+    run(_status(Places(source, redis_url, database_url, consumer_url or ()), shards))
 
 
 async def _status(places: Places, shards: int) -> None:
@@ -142,7 +86,7 @@ async def _status(places: Places, shards: int) -> None:
         redis = await stack.enter_async_context(writer_client(places.need_redis()))
         producer = None
         if places.database_url:
-            producer = await stack.enter_async_context(_connected(places.database_url))
+            producer = await stack.enter_async_context(connected(places.database_url))
             shards = shards or await shard_count_of(producer)
         databases = await stack.enter_async_context(places.consumers())
         consumers = [found for each in databases for found in await consumers_of(each, places.source)]
@@ -162,30 +106,21 @@ def verify_command(
 ) -> None:
     """Check each log against its own hash chain and against what Redis and the consumers had of it; 1: it differs."""
     places = Places(source, redis_url, database_url, consumer_url or ())
-    if not _run(_verify(places, shards, shard)):
+    if not run(_verify(places, shards, shard)):
         raise typer.Exit(1)
 
 
 async def _verify(places: Places, shards: int, shard: int | None) -> bool:
     sound = True
-    async with _connected(places.need_database()) as producer:
+    async with connected(places.need_database()) as producer:
         wanted = _wanted(shard, shards or await shard_count_of(producer))
         for each in wanted:
-            verdict = await verify(producer, each, await _anchors(places, each))
+            verdict = await verify(producer, each, await places.anchors(each))
             if verdict is None:
-                _fail(f"there is no shard {each}")
+                fail(f"there is no shard {each}")
             sound = sound and verdict.first_bad is None
-            typer.echo(json.dumps({name: getattr(verdict, name) for name in verdict.__slots__}))
+            typer.echo(as_line(verdict))
     return sound
-
-
-async def _anchors(places: Places, shard: int) -> list[Anchor]:
-    if not places.source:
-        return []
-    async with contextlib.AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(writer_client(places.redis_url)) if places.redis_url else None
-        databases = await stack.enter_async_context(places.consumers())
-        return await anchors_of(redis, databases, source=places.source, shard=shard)
 
 
 @app.command("trim")
@@ -197,7 +132,7 @@ def trim_command(
 ) -> None:
     """Drop old entries from the streams; the log keeps them, and whoever misses them reads them there."""
     url = redis_url or environment().get(f"STREAMS_TRIMMER_{source.upper()}_URL", "")
-    _run(_trim(Places(source, url), older_than_hours, shards or SHARD_COUNT))
+    run(_trim(Places(source, url), older_than_hours, shards or SHARD_COUNT))
 
 
 async def _trim(places: Places, hours: float, shards: int) -> None:
@@ -206,17 +141,3 @@ async def _trim(places: Places, hours: float, shards: int) -> None:
         for shard in range(shards):
             dropped = await redis.xtrim(stream_key(places.source, shard), minid=oldest_ms, approximate=False)
             typer.echo(json.dumps({"shard": shard, "dropped": dropped, "oldest_ms": oldest_ms}))
-
-
-def _run(work: Coroutine[object, object, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except (RedisError, StreamDownError, asyncpg.PostgresError, OSError) as error:
-        _fail(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)

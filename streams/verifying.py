@@ -1,7 +1,8 @@
 """Check a log against its own chain, and against what others had of it: every entry must be what was sealed."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from infra.postgres import Connection
@@ -104,3 +105,8 @@ def differs(anchor: Anchor, head: Head, walk: Walk) -> str | None:
         return "has what the log has not"
     hashes: Mapping[int, bytes] = walk.hashes
     return None if hashes[anchor.pos] == anchor.hash else "has another entry"
+
+
+def as_line(verdict: Verdict) -> str:
+    """Return `verdict` as one line of JSON."""
+    return json.dumps(asdict(verdict))
