@@ -61,6 +61,7 @@ from streams.log_grpc import GrpcEventLog
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
 from streams.outbox import Outbox
+from streams.parked import Follower
 from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.setup import is_set_up, set_up
@@ -180,6 +181,17 @@ def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) 
         log=GrpcEventLog(academics),
         handlers=AcademicsDoor(copy).handlers(),
         reset=copy.forget_shard,
+    )
+
+
+def follower(settings: Settings) -> Follower:
+    """Return what an operator works on who looks at events that were put aside."""
+    url = settings.database_url.get_secret_value()
+    return Follower(
+        name=CONSUMER,
+        source=ACADEMICS,
+        database_url=url,
+        handlers=AcademicsDoor(PostgresAcademicsCopy()).handlers(),
     )
 
 

@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import typer
 
 from contracts.problems import NotFoundError
-from infra.postgres import DOWN, Connection
+from infra.postgres import DOWN
 from streams import parking
-from streams.parking import Handlers
+from streams.parking import Handlers, UnknownVersionError
+from streams.places import connected, fail
 
 T = TypeVar("T")
 Pos = Annotated[int, typer.Option(min=1, help="position in the shard's log")]
@@ -66,39 +66,30 @@ def parked_commands(find: Callable[[], Follower]) -> typer.Typer:
     return app
 
 
-@asynccontextmanager
-async def _database(follower: Follower) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(follower.database_url, timeout=5)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def _parked(follower: Follower) -> list[parking.Parked]:
-    async with _database(follower) as connection:
+    async with connected(follower.database_url) as connection:
         return await parking.list_parked(connection, consumer=follower.name, source=follower.source)
 
 
 async def _shown(follower: Follower, shard: int, pos: int) -> dict[str, Any]:
-    async with _database(follower) as connection:
+    async with connected(follower.database_url) as connection:
         return await parking.show(connection, (follower.name, follower.source, shard), pos=pos)
 
 
 async def _retried(follower: Follower, aggregate: UUID) -> int:
-    async with _database(follower) as connection:
+    async with connected(follower.database_url) as connection:
         return await parking.retry(
             connection, consumer=follower.name, source=follower.source, agg_id=aggregate, handlers=follower.handlers
         )
 
 
 async def _dropped(follower: Follower, shard: int, pos: int, why: str) -> None:
-    async with _database(follower) as connection:
+    async with connected(follower.database_url) as connection:
         await parking.drop(connection, (follower.name, follower.source, shard), pos=pos, why=why)
 
 
 async def _resumed(follower: Follower) -> list[int]:
-    async with _database(follower) as connection:
+    async with connected(follower.database_url) as connection:
         return await parking.resume(connection, consumer=follower.name, source=follower.source)
 
 
@@ -106,11 +97,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except NotFoundError as problem:
-        _fail(str(problem))
+        fail(str(problem))
+    except (ValueError, UnknownVersionError) as error:
+        # The event is at fault, as it was before; a handler's own bug shows where it is.
+        fail(f"nothing was applied: {type(error).__name__}: {error}".splitlines()[0])
     except (*DOWN, asyncpg.PostgresError) as error:
-        _fail(f"{type(error).__name__}: {error}")
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
+        fail(f"{type(error).__name__}: {error}")
