@@ -1,9 +1,7 @@
 """gRPC door of attendance_svc: beacon_svc hands in verified proofs."""
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,11 +10,15 @@ import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from attendance_svc.commands.asking import Sources
-from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.commands.attempts import (
+    Keep,
+    Submission,
+    create_signature_attempt,
+    create_signature_attempts,
+)
 from attendance_svc.domain.attempts import Attempt, Method, Status
 from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import Answer
-from attendance_svc.ports import OpenBook
 from contracts.events.envelope import Cause
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, canonical_uuid, new_id
 from contracts.problems import InvalidInputError, ProblemError
@@ -25,6 +27,7 @@ from contracts.rpc.attendance.api.v1 import attendance_pb2_grpc as rpc
 from infra.clock import Clock
 from infra.problem_table import GRPC_STATUS
 from infra.request_context import current
+from infra.telemetry import logger
 
 Named = TypeVar("Named", bound=UUID)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,27 +53,32 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=3652)
 # A clock that is this far off says nothing; more would leave what a datetime can hold.
 MAX_UNCERTAINTY = timedelta(days=365)
-IN_FLIGHT = 8
+log = logger(__name__)
 TOKEN_KEY = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
 
 
 class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
     """Answers AttendanceCommandService; problems leave as exceptions, for the server's interceptor."""
 
-    def __init__(self, *, sources: Sources, open_book: OpenBook, now: Clock) -> None:
-        self._sources, self._open_book, self._now = sources, open_book, now
+    def __init__(self, *, sources: Sources, keep: Keep, now: Clock) -> None:
+        self._sources, self._keep, self._now = sources, keep, now
 
     async def CreateSignatureAttempt(  # noqa: N802 -- as generated
         self, request: pb.CreateSignatureAttemptRequest, context: Context
     ) -> pb.CreateSignatureAttemptResponse:
-        return await self._create(request, self._sources_for(context))
+        submission, sources = to_submission(request, self._now()), self._sources_for(context)
+        return to_response(await create_signature_attempt(submission, sources=sources, keep=self._keep))
 
     async def CreateSignatureAttempts(  # noqa: N802
         self, request: pb.CreateSignatureAttemptsRequest, context: Context
     ) -> pb.CreateSignatureAttemptsResponse:
         if len(request.attempts) > MAX_ATTEMPTS:
             raise InvalidInputError("malformed_field", "attempts")
-        results = await self._create_all(request.attempts, self._sources_for(context))
+        now, sources = self._now(), self._sources_for(context)
+        read = [to_submission_or_problem(attempt, now) for attempt in request.attempts]
+        submissions = [each for each in read if isinstance(each, Submission)]
+        outcomes = iter(await create_signature_attempts(submissions, sources=sources, keep=self._keep))
+        results = [to_result(next(outcomes) if isinstance(each, Submission) else each) for each in read]
         return pb.CreateSignatureAttemptsResponse(results=results)
 
     def _sources_for(self, context: Context) -> Sources:
@@ -79,40 +87,32 @@ class AttendanceDesk(rpc.AttendanceCommandServiceServicer):
         token = metadata.get(TOKEN_KEY)
         return self._sources.after(read_token(token if isinstance(token, str) else None))
 
-    async def _create_all(
-        self, requests: Sequence[pb.CreateSignatureAttemptRequest], sources: Sources
-    ) -> list[pb.AttemptResult]:
-        """Work in the order of (course, student, key), so that equal batches at once do not wait for each other."""
-        order = sorted(range(len(requests)), key=lambda n: _sort_key(requests[n]))
-        slots = asyncio.Semaphore(IN_FLIGHT)
 
-        async def one(place: int) -> tuple[int, pb.AttemptResult]:
-            async with slots:
-                return place, await self._result(requests[place], sources)
+def to_submission_or_problem(request: pb.CreateSignatureAttemptRequest, now: datetime) -> Submission | ProblemError:
+    """Read one of many: what is wrong with it is nobody else's."""
+    try:
+        return to_submission(request, now)
+    except ProblemError as problem:
+        return problem
 
-        results = dict(await asyncio.gather(*map(one, order)))
-        return [results[place] for place in range(len(requests))]
 
-    async def _result(self, request: pb.CreateSignatureAttemptRequest, sources: Sources) -> pb.AttemptResult:
-        try:
-            return pb.AttemptResult(response=await self._create(request, sources))
-        except ProblemError as problem:
-            status: int = GRPC_STATUS[type(problem)].value[0]
-            return pb.AttemptResult(problem=pb.AttemptProblem(grpc_status=status, code=problem.code))
+def to_submission(request: pb.CreateSignatureAttemptRequest, now: datetime) -> Submission:
+    """Read the contract. Raises: as `to_attempt`."""
+    attempt = to_attempt(request, now)
+    return Submission(attempt=attempt, signature_id=SignatureId(new_id()), cause=cause_of(attempt.beacon_id, now))
 
-    async def _create(
-        self, request: pb.CreateSignatureAttemptRequest, sources: Sources
-    ) -> pb.CreateSignatureAttemptResponse:
-        now = self._now()
-        attempt = to_attempt(request, now)
-        answer = await create_signature_attempt(
-            attempt,
-            signature_id=SignatureId(new_id()),
-            sources=sources,
-            open_book=self._open_book,
-            cause=cause_of(attempt.beacon_id, now),
-        )
-        return to_response(answer)
+
+def to_result(outcome: Answer | BaseException) -> pb.AttemptResult:
+    """Say the outcome of one of many in wire terms."""
+    if isinstance(outcome, ProblemError):
+        status: int = GRPC_STATUS[type(outcome)].value[0]
+        return pb.AttemptResult(problem=pb.AttemptProblem(grpc_status=status, code=outcome.code))
+    if isinstance(outcome, BaseException):
+        # One that cannot be kept must not take the others with it.
+        log.error("an attempt failed", action="bug", exc_info=outcome)
+        internal: int = grpc.StatusCode.INTERNAL.value[0]
+        return pb.AttemptResult(problem=pb.AttemptProblem(grpc_status=internal, code="internal"))
+    return pb.AttemptResult(response=to_response(outcome))
 
 
 def cause_of(beacon_id: BeaconId | None, now: datetime) -> Cause:
@@ -200,10 +200,6 @@ def _payload(proof: pb.BeaconProof) -> bytes | None:
     if len(proof.proof_payload) > MAX_PROOF_BYTES or len(proof.proof_type) > MAX_FLAGS * 8:
         raise InvalidInputError("malformed_field", "proof_payload")
     return proof.proof_payload or None
-
-
-def _sort_key(request: pb.CreateSignatureAttemptRequest) -> tuple[str, str, str]:
-    return request.course_id, request.student_id, request.idempotency_key
 
 
 def to_response(answer: Answer) -> pb.CreateSignatureAttemptResponse:

@@ -10,7 +10,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 
 from attendance_svc.commands.asking import Sources
-from attendance_svc.commands.attempts import resolve_pending, settle_course, settle_overdue
+from attendance_svc.commands.pending import resolve_pending, settle_course, settle_overdue
 from attendance_svc.domain.bearings import Bearings, ClockReading
 from attendance_svc.domain.closing import DueSheet
 from attendance_svc.ports import OpenBook, WaitingRoom

@@ -1,6 +1,6 @@
 """What attendance needs from the outside, in its own words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from uuid import UUID
 from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts
 from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.freshness import SeenVersion
-from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
+from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from contracts.events.envelope import Envelope
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, TeacherId
 
@@ -41,7 +41,7 @@ class CourseDirectory(Protocol):
 class CourseCopy(Protocol):
     """Attendance's own copy of what academics has recorded."""
 
-    async def look_up(self, questions: Sequence[Question]) -> list[CopiedFacts]:
+    async def look_up(self, questions: Sequence[Question]) -> Sequence[CopiedFacts]:
         """Return what the copy knows about each question as of its `at`, in their order, all in one snapshot."""
         ...
 
@@ -122,8 +122,15 @@ class SignatureBook(Protocol):
         """
         ...
 
-    async def find_repeat(self, key: str) -> tuple[Signature, Signature] | None:
-        """Return the signature made with an idempotency key, and the one at the end of its `superseded_by` chain."""
+    async def lock_all(self, places: Collection[Place]) -> None:
+        """Wait until nobody else works on any of these; like `lock` for each, without waiting in a circle."""
+        ...
+
+    async def find_repeats(self, keys: Collection[str]) -> Mapping[str, tuple[Signature, Signature]]:
+        """Return the signature made with each idempotency key, and the one at the end of its `superseded_by` chain.
+
+        Keys that made none are left out.
+        """
         ...
 
     async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
@@ -134,10 +141,8 @@ class SignatureBook(Protocol):
         """Return a signature of any school."""
         ...
 
-    async def get_situations(
-        self, course_id: CourseId, kind: Kind, subject_ids: Sequence[UUID]
-    ) -> dict[UUID, Situation]:
-        """Return what is there of each of these subjects in this course."""
+    async def get_situations(self, kind: Kind, places: Collection[Place]) -> dict[Place, Situation]:
+        """Return what is there of each of these subjects in its course."""
         ...
 
     async def list_awaiting_teacher(self, course_id: CourseId, *, limit: int) -> list[tuple[Signature, Evidence]]:

@@ -5,12 +5,14 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from secrets import SystemRandom
 
 import grpc.aio
 
 from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory, GrpcNfcCodes, GrpcPhones
 from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.asking import Sources
+from attendance_svc.commands.attempts import Case, Outcome, keep_cases
 from attendance_svc.commands.nfc import NfcDoor, WrongCodes
 from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
 from attendance_svc.domain.bearings import Bearings
@@ -31,7 +33,7 @@ from attendance_svc.jobs import (
 )
 from attendance_svc.ports import OpenBook
 from attendance_svc.settings import Settings
-from attendance_svc.store import academics_history, closing, sheets
+from attendance_svc.store import academics_history, closing, sheets, transitions
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.sheets import PostgresSheets
@@ -40,7 +42,9 @@ from attendance_svc.store.timetable import CopiedTimetable
 from attendance_svc.store.waiting import PostgresBacklog, PostgresWaitingRoom
 from contracts.rpc.attendance.api.v1.attendance_pb2_grpc import add_AttendanceCommandServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
+from infra.batches import robust
 from infra.clock import Clock, utc_now
+from infra.coalescer import Coalescer, in_groups
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_server import Doorkeeper
@@ -53,6 +57,7 @@ from infra.postgres import (
 )
 from infra.process import Loop, Parts, identity_of
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
+from streams.audit import Audit
 from streams.broadcast import BroadcastConsumer
 from streams.consumer import OrderedConsumer
 from streams.log_grpc import GrpcEventLog
@@ -65,6 +70,8 @@ from streams.relay import Relay
 from streams.setup import is_set_up, set_up
 
 SOURCE, IDENTITY = "attendance", "identity"
+# Attempts of one transaction. More bring no gain, and a transaction must not last long.
+BATCH_COUNT = 256
 
 
 @asynccontextmanager
@@ -94,10 +101,11 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             codes=GrpcNfcCodes(beacon),
         )
         book = partial(open_book, pool, Outbox(shards), relay.poke)
+        keeping = build_keeping(book)
         desk = Desk(
             pool=pool,
             sources=sources,
-            nfc=NfcDoor(sources=sources, nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), open_book=book),
+            nfc=NfcDoor(sources=sources, nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), keep=keeping.submit),
             open_book=book,
             now=now,
             shard_count=shards,
@@ -105,24 +113,34 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
         news = IdentityNews(keys, now=now, devices=phones.known)
         background_book = partial(open_book, background, Outbox(shards), relay.poke)
-        yield Parts(
-            routes=[*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
-            doorkeeper=Doorkeeper(
-                people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
-                beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
-            ),
-            registers=build_registers(pool, AttendanceDesk(sources=sources, open_book=book, now=now)),
-            loops={
-                "relay": [relay.run],
-                "consumers": [build_consumer(settings, background, academics).run],
-                "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
-            },
-            everywhere=[
-                build_ears(settings, identity, news).run,
-                build_clock(settings, academics, sources.academics.bearings, now),
-            ],
-            ready={"database": partial(is_set_up, pool, settings, source=SOURCE), "token_keys": keys.ready},
-        )
+        try:
+            yield Parts(
+                routes=[*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
+                doorkeeper=Doorkeeper(
+                    people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
+                    beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
+                ),
+                registers=build_registers(pool, AttendanceDesk(sources=sources, keep=keeping.submit, now=now)),
+                loops={
+                    "relay": [relay.run],
+                    "consumers": [build_consumer(settings, background, academics).run],
+                    "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
+                },
+                everywhere=[
+                    build_ears(settings, identity, news).run,
+                    build_clock(settings, academics, sources.academics.bearings, now),
+                ],
+                ready={"database": partial(is_set_up, pool, settings, source=SOURCE), "token_keys": keys.ready},
+            )
+        finally:
+            # For what nobody waits for any more.
+            await keeping.drain()
+
+
+def build_keeping(book: OpenBook) -> Coalescer[Sequence[Case], Sequence[Outcome]]:
+    """Return what judges and keeps the attempts of many requests together, one transaction at a time."""
+    keep = robust(partial(keep_cases, open_book=book), draw=SystemRandom().random)
+    return Coalescer(in_groups(keep), max_batch_count=BATCH_COUNT, weigh=len)
 
 
 def build_registers(pool: Pool, desk: AttendanceDesk) -> Sequence[Register]:
@@ -158,6 +176,12 @@ def follower(settings: Settings) -> Follower:
     """Return what an operator works on who looks at events that were put aside."""
     url = settings.database_url.get_secret_value()
     return Follower(name=COPY, source=ACADEMICS, database_url=url, handlers=build_door().handlers())
+
+
+def audit(settings: Settings) -> Audit:
+    """Return what an operator has verified: the log, and the transitions that its events carry the digests of."""
+    url = settings.database_url.get_secret_value()
+    return Audit(source=SOURCE, database_url=url, told=transitions.check_told, rows=transitions.check_rows)
 
 
 def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNews) -> BroadcastConsumer:

@@ -29,13 +29,13 @@ from beacon_svc.jobs import HandOver, Sweep
 from beacon_svc.ports import OpenProofBook, Outcome, StoredProof
 from beacon_svc.settings import Settings
 from beacon_svc.store.academics import ACADEMICS, CONSUMER, CopiedPlaces, PostgresAcademicsCopy
-from beacon_svc.store.batches import robust
 from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry, PostgresBeaconReports
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
 from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
 from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
+from infra.batches import robust
 from infra.clock import Clock, utc_now
 from infra.coalescer import Coalescer
 from infra.grpc_client import connect

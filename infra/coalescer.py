@@ -16,6 +16,18 @@ def _one(_item: object) -> int:
     return 1
 
 
+def in_groups(
+    work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+) -> Callable[[Sequence[Sequence[Item]]], Awaitable[Sequence[Sequence[Result]]]]:
+    """Return `work` for items that come in groups: done together, answered group by group."""
+
+    async def run(groups: Sequence[Sequence[Item]]) -> Sequence[Sequence[Result]]:
+        results = iter(await work([item for group in groups for item in group]))
+        return [[next(results) for _ in group] for group in groups]
+
+    return run
+
+
 class Coalescer(Generic[Item, Result]):
     """Turns single calls into batches. An idle caller pays nothing: its batch of one starts at once.
 

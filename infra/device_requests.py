@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -24,8 +24,14 @@ KID = re.compile(r"[0-9a-f]{16}")
 HEADERS = ("X-Device-Id", "X-Device-Kid", "X-Device-Timestamp", "X-Device-Nonce", "X-Device-Signature")
 
 # Expired rows of the same owner go first, so the table stays as small as the traffic of two minutes.
-FORGET_NONCES = "DELETE FROM seen_nonce WHERE owner_id = $1 AND expires_at < $2"
-KEEP_NONCE = "INSERT INTO seen_nonce (owner_id, nonce, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+FORGET_NONCES = "DELETE FROM seen_nonce WHERE owner_id = ANY ($1) AND expires_at < $2"
+# In one order, so that batches do not wait for each other in a circle.
+KEEP_NONCES = """
+INSERT INTO seen_nonce (owner_id, nonce, expires_at)
+SELECT owner_id, nonce, $3 FROM unnest($1::uuid[], $2::bytea[]) AS n (owner_id, nonce) ORDER BY owner_id, nonce
+ON CONFLICT DO NOTHING RETURNING owner_id, nonce
+"""
+Nonce = tuple[UUID, bytes]  # whose, and its 16 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +117,23 @@ async def keep_nonce(connection: Connection, *, owner_id: UUID, nonce: bytes, no
 
     Table: infra/sql/seen_nonce.sql. Call it after the signature was checked, so that strangers cannot fill the table.
     """
-    await connection.execute(FORGET_NONCES, owner_id, now)
-    return await connection.execute(KEEP_NONCE, owner_id, nonce, now + life) == "INSERT 0 1"
+    [is_new] = await keep_nonces(connection, [(owner_id, nonce)], now=now, life=life)
+    return is_new
+
+
+async def keep_nonces(
+    connection: Connection, nonces: Sequence[Nonce], *, now: datetime, life: timedelta
+) -> Sequence[bool]:
+    """Do the same for many, in their order: of equal ones among them the first wins."""
+    owners, values = [owner_id for owner_id, _ in nonces], [nonce for _, nonce in nonces]
+    await connection.execute(FORGET_NONCES, owners, now)
+    rows = await connection.fetch(KEEP_NONCES, owners, values, now + life)
+    new = {(row["owner_id"], row["nonce"]) for row in rows}
+    answers: list[bool] = []
+    for nonce in nonces:
+        answers.append(nonce in new)
+        new.discard(nonce)
+    return answers
 
 
 def sign_request(

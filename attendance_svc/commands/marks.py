@@ -7,7 +7,8 @@ from typing import Literal
 from uuid import UUID
 
 from attendance_svc.commands.academics import Academics
-from attendance_svc.commands.attempts import answer_of, settle_waiting
+from attendance_svc.commands.judging import answer_of
+from attendance_svc.commands.pending import settle_waiting
 from attendance_svc.commands.steps import judged_step, new_step, news_of, superseded_step, voided_step
 from attendance_svc.domain.attempts import RULE_VERSION, Course
 from attendance_svc.domain.marks import Presence, check_rank, check_teacher_window
@@ -290,10 +291,10 @@ async def _settle(decided: Signature, open_book: OpenBook, cause: Cause) -> None
 
 async def _find_repeat(signature: Signature, book: SignatureBook) -> Answer | None:
     key = signature.idempotency_key
-    found = None if key is None else await book.find_repeat(key)
-    if found is None:
+    found = {} if key is None else await book.find_repeats([key])
+    if not found:
         return None
-    own, counts = found
+    [(own, counts)] = found.values()
     if own.digest != signature.digest:
         raise ConflictError("idempotency_key_reused")
     return answer_of(own, counts)

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from attendance_svc.commands.asking import Sources
-from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.commands.attempts import Keep, Submission, create_signature_attempt
 from attendance_svc.domain.attempts import Attempt, NfcClaim
 from attendance_svc.domain.signatures import Answer
-from attendance_svc.ports import NfcReading, Nonces, OpenBook
+from attendance_svc.ports import NfcReading, Nonces
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, SignatureId, StudentId
 from contracts.problems import ConflictError, InvalidInputError, TooManyRequestsError, UnavailableError
@@ -65,7 +65,7 @@ class NfcDoor:
     sources: Sources
     nonces: Nonces
     wrong_codes: WrongCodes
-    open_book: OpenBook
+    keep: Keep
 
 
 async def sign_with_nfc(request: NfcRequest, *, door: NfcDoor, signature_id: SignatureId, cause: Cause) -> Answer:
@@ -97,9 +97,8 @@ async def sign_with_nfc(request: NfcRequest, *, door: NfcDoor, signature_id: Sig
         # With a claim everything is asked again, now and whenever it was not to be had.
         claim=None if has_device is not None and is_asked else request.claim,
     )
-    return await create_signature_attempt(
-        attempt, signature_id=signature_id, sources=door.sources, open_book=door.open_book, cause=cause
-    )
+    submission = Submission(attempt=attempt, signature_id=signature_id, cause=cause)
+    return await create_signature_attempt(submission, sources=door.sources, keep=door.keep)
 
 
 async def _check_phone(request: NfcRequest, door: NfcDoor, now: datetime) -> bool | None:

@@ -16,6 +16,8 @@ ActorType = Literal["student", "teacher", "admin", "beacon", "job"]
 HumanType = Literal["teacher", "admin"]
 Value = str | int | bool | None
 Evidence = Mapping[str, Value]
+# One subject in one course; no course: none, or several, in the proved room.
+Place = tuple[CourseId | None, UUID]
 PRESENT: frozenset[Status] = frozenset(("ACCEPTED", "LATE"))
 
 

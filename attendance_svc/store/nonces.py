@@ -1,19 +1,30 @@
 """The nonces of requests that students' devices signed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from attendance_svc.domain.attempts import DeviceRequest
-from infra.device_requests import NONCE_LIFE, keep_nonce, read_signed_request
+from infra.coalescer import Coalescer
+from infra.device_requests import NONCE_LIFE, Nonce, keep_nonces, read_signed_request
 from infra.postgres import Pool, transaction
 
 
 class PostgresNonces:
-    """Satisfies ports.Nonces. Commits by itself: a nonce is used up even when what follows fails."""
+    """Satisfies ports.Nonces. Commits by itself: a nonce is used up even when what follows fails.
+
+    Those of requests that come together are recorded together. What fails is not tried again here: when a commit was
+    interrupted, nobody could tell a first use from a second one.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._keeping: Coalescer[tuple[Nonce, datetime], bool] = Coalescer(self._keep)
 
     async def keep(self, request: DeviceRequest, *, now: datetime) -> bool:
         signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
+        return await self._keeping.submit(((signed.device_id, signed.nonce), now))
+
+    async def _keep(self, wanted: Sequence[tuple[Nonce, datetime]]) -> Sequence[bool]:
+        now = max(now for _, now in wanted)
         async with transaction(self._pool) as connection:
-            return await keep_nonce(connection, owner_id=signed.device_id, nonce=signed.nonce, now=now, life=NONCE_LIFE)
+            return await keep_nonces(connection, [nonce for nonce, _ in wanted], now=now, life=NONCE_LIFE)

@@ -1,14 +1,15 @@
 """The book of signatures in Postgres."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from attendance_svc.domain.signatures import Evidence, Kind, Signature, Situation, Step
+from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from attendance_svc.store.rows import evidence_from, from_row, to_json, to_row, transition_to_row
 from attendance_svc.store.sheet_marks import mark_changes
 from contracts.events.envelope import Envelope
@@ -20,34 +21,41 @@ from streams.outbox import Outbox
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
 SHARE_COURSE = "SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
 LOCK_SUBJECT = "SELECT pg_advisory_xact_lock($1)"
-FIND = "SELECT * FROM judged_signature WHERE id = $1"
-FIND_REPEAT = """
-WITH RECURSIVE chain AS (
-    SELECT id, superseded_by, 0 AS depth FROM signature WHERE idempotency_key = $1
-    UNION ALL
-    SELECT s.id, s.superseded_by, c.depth + 1 FROM chain c JOIN signature s ON s.id = c.superseded_by
-)
-SELECT j.* FROM chain c JOIN judged_signature j ON j.id = c.id ORDER BY c.depth
+# Taken in the order given: a plain scan of the first array, then one of the second.
+LOCK_ALL = """
+SELECT pg_advisory_xact_lock_shared(course)::text FROM unnest($1::bigint[]) AS c (course)
+UNION ALL
+SELECT pg_advisory_xact_lock(subject)::text FROM unnest($2::bigint[]) AS s (subject)
 """
-# One row at least for each subject: what holds for the course, with every open signature of the subject, if any.
+FIND = "SELECT * FROM judged_signature WHERE id = $1"
+FIND_REPEATS = """
+WITH RECURSIVE chain AS (
+    SELECT idempotency_key AS key, id, superseded_by, 0 AS depth FROM signature WHERE idempotency_key = ANY ($1)
+    UNION ALL
+    SELECT c.key, s.id, s.superseded_by, c.depth + 1 FROM chain c JOIN signature s ON s.id = c.superseded_by
+)
+SELECT c.key, j.* FROM chain c JOIN judged_signature j ON j.id = c.id ORDER BY c.depth
+"""
+# One row at least for each place: what holds for the course, with every open signature of the subject, if any.
 GET_SITUATIONS = """
 SELECT
+    u.course,
     u.subject,
     EXISTS (
-        SELECT FROM signature WHERE course_id = $1 AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
+        SELECT FROM signature WHERE course_id = u.course AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
         AND superseded_by IS NULL AND voided_at IS NULL
     ) AS teacher_signed,
-    EXISTS (SELECT FROM course_settled WHERE course_id = $1) AS is_settled,
+    EXISTS (SELECT FROM course_settled WHERE course_id = u.course) AS is_settled,
     h.judged_by AS last_judge,
     coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review,
     j.*
-FROM unnest($3::uuid[]) AS u (subject)
+FROM unnest($1::uuid[], $2::uuid[]) AS u (course, subject)
 LEFT JOIN LATERAL (
     SELECT judged_by, status, voided_at FROM signature
-    WHERE course_id = $1 AND kind = $2 AND subject_id = u.subject AND judged_at IS NOT NULL
+    WHERE course_id = u.course AND kind = $3 AND subject_id = u.subject AND judged_at IS NOT NULL
     ORDER BY judged_at DESC, id DESC LIMIT 1
 ) AS h ON true
-LEFT JOIN judged_signature j ON j.course_id = $1 AND j.kind = $2 AND j.subject_id = u.subject
+LEFT JOIN judged_signature j ON j.course_id = u.course AND j.kind = $3 AND j.subject_id = u.subject
     AND j.superseded_by IS NULL AND j.voided_at IS NULL AND j.status <> 'REFUSED'
 ORDER BY j.t, j.id
 """
@@ -127,20 +135,28 @@ class PostgresSignatureBook:
         else:
             await self._connection.execute(SHARE_COURSE, lock_number(course_id), subject)
 
-    async def find_repeat(self, key: str) -> tuple[Signature, Signature] | None:
-        rows = await self._connection.fetch(FIND_REPEAT, key)
-        return (from_row(rows[0]), from_row(rows[-1])) if rows else None
+    async def lock_all(self, places: Collection[Place]) -> None:
+        # Courses before subjects, as with one place, and each in one order.
+        courses = sorted({lock_number(course_id) for course_id, _ in places if course_id is not None})
+        subjects = sorted({lock_number(*place) for place in places})
+        await self._connection.execute(LOCK_ALL, courses, subjects)
+
+    async def find_repeats(self, keys: Collection[str]) -> Mapping[str, tuple[Signature, Signature]]:
+        chains: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in await self._connection.fetch(FIND_REPEATS, list(keys)):
+            chains[row["key"]].append(row)
+        return {key: (from_row(rows[0]), from_row(rows[-1])) for key, rows in chains.items()}
 
     async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
-        return to_situation(await self._connection.fetch(GET_SITUATIONS, course_id, kind, [subject_id]))
+        place = course_id, subject_id
+        return (await self.get_situations(kind, [place]))[place]
 
-    async def get_situations(
-        self, course_id: CourseId, kind: Kind, subject_ids: Sequence[UUID]
-    ) -> dict[UUID, Situation]:
-        by_subject: dict[UUID, list[Row]] = {subject_id: [] for subject_id in subject_ids}
-        for row in await self._connection.fetch(GET_SITUATIONS, course_id, kind, list(by_subject)):
-            by_subject[row["subject"]].append(row)
-        return {subject_id: to_situation(rows) for subject_id, rows in by_subject.items()}
+    async def get_situations(self, kind: Kind, places: Collection[Place]) -> dict[Place, Situation]:
+        by_place: dict[Place, list[Row]] = {place: [] for place in places}
+        courses, subjects = [course for course, _ in by_place], [subject for _, subject in by_place]
+        for row in await self._connection.fetch(GET_SITUATIONS, courses, subjects, kind):
+            by_place[row["course"], row["subject"]].append(row)
+        return {place: to_situation(rows) for place, rows in by_place.items()}
 
     async def find(self, signature_id: SignatureId) -> Signature | None:
         row = await self._connection.fetchrow(FIND, signature_id)

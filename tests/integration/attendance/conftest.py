@@ -5,7 +5,7 @@ import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from uuid import uuid4
 
 import asyncpg
@@ -24,6 +24,7 @@ from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.waiting import PostgresWaitingRoom
+from attendance_svc.wiring import build_keeping
 from contracts.events.envelope import Cause
 from contracts.ids import new_id
 from infra.canon import kid_of
@@ -69,6 +70,10 @@ class School:
     # Never compared clocks: so academics is asked about everything, unless a test says otherwise.
     bearings: Bearings = field(default_factory=Bearings)
     fixed_sources: Sources | None = None
+
+    @cached_property
+    def keep(self):
+        return build_keeping(self.open_book).submit
 
     @property
     def course(self):
@@ -240,7 +245,7 @@ async def door(school):
         sources=school.sources,
         nonces=PostgresNonces(school.pool),
         wrong_codes=WrongCodes(),
-        open_book=school.open_book,
+        keep=school.keep,
     )
     desk = Desk(
         pool=school.pool,

@@ -1,6 +1,6 @@
 """What students' proofs and people's marks look like to the tests."""
 
-from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.commands.attempts import Submission, create_signature_attempt
 from contracts.ids import SignatureId, StudentId, new_id
 from tests.fakes.attendance import an_attempt
 
@@ -14,12 +14,13 @@ async def sign(school, student_id, at=None, **changes):
         "received_at": school.now,
     }
     return await create_signature_attempt(
-        an_attempt(at or school.now, **(fields | changes)),
-        signature_id=SignatureId(new_id()),
-        sources=school.sources,
-        open_book=school.open_book,
-        cause=school.cause(),
+        submitted(school, an_attempt(at or school.now, **(fields | changes))), sources=school.sources, keep=school.keep
     )
+
+
+def submitted(school, attempt):
+    """An attempt as a door hands it on."""
+    return Submission(attempt=attempt, signature_id=SignatureId(new_id()), cause=school.cause())
 
 
 async def mark(person, school, student_id, status="ACCEPTED", reason="saw it myself", **more):

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from attendance_svc.commands.asking import look_up
-from attendance_svc.commands.attempts import ON_RECENT, resolve_pending, settle_course
+from attendance_svc.commands.judging import ON_RECENT
+from attendance_svc.commands.pending import resolve_pending, settle_course
 from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.ports import NfcReading
@@ -257,7 +258,7 @@ async def test_while_the_clocks_were_never_compared_nobody_who_waits_is_decided_
 
 
 async def test_one_tainted_course_does_not_hold_up_who_comes_after_it(school, copied, monkeypatch):
-    monkeypatch.setattr("attendance_svc.commands.attempts.PAGE", 1)
+    monkeypatch.setattr("attendance_svc.commands.pending.PAGE", 1)
     school.directory.is_down = True
     tainted = await copied.feed.course(school=copied.tenant)
     await school.pool.execute(PARK, tainted)

@@ -69,7 +69,7 @@ class Beacon:
 @pytest.fixture
 async def beacon(school):
     server = grpc.aio.server(interceptors=[Answering()])
-    desk = AttendanceDesk(sources=school.sources, open_book=school.open_book, now=lambda: NOW)
+    desk = AttendanceDesk(sources=school.sources, keep=school.keep, now=lambda: NOW)
     rpc.add_AttendanceCommandServiceServicer_to_server(desk, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

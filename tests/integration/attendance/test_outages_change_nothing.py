@@ -13,12 +13,14 @@ from uuid import UUID
 
 import pytest
 
-from attendance_svc.commands.attempts import create_signature_attempt, resolve_pending, settle_course
+from attendance_svc.commands.attempts import create_signature_attempt
+from attendance_svc.commands.pending import resolve_pending, settle_course
 from attendance_svc.queries import list_states
-from contracts.ids import ClassroomId, CourseId, SignatureId, StudentId, new_id
+from contracts.ids import ClassroomId, CourseId, StudentId
 from tests.fakes.attendance import an_attempt
 from tests.integration.attendance.academics_feed import MINUTE, NINE, Feed
 from tests.integration.attendance.conftest import a_school
+from tests.integration.attendance.playing import submitted
 from tests.integration.attendance.virtual_academics import Change, VirtualAcademics
 
 SECOND = timedelta(seconds=1)
@@ -174,11 +176,7 @@ class Play:
             received_at=act.arrives_at,
         )
         await create_signature_attempt(
-            attempt,
-            signature_id=SignatureId(new_id()),
-            sources=self.school.sources,
-            open_book=self.school.open_book,
-            cause=self.school.cause(),
+            submitted(self.school, attempt), sources=self.school.sources, keep=self.school.keep
         )
 
     async def at(self, now):

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from attendance_svc.commands.asking import ask
-from attendance_svc.commands.attempts import (
+from attendance_svc.commands.pending import (
     resolve,
     resolve_pending,
     settle_course,
@@ -59,7 +59,7 @@ async def test_what_waited_becomes_what_it_would_have_been(school):
 
 
 async def test_more_than_a_page_is_resolved_in_one_go(school, monkeypatch):
-    monkeypatch.setattr("attendance_svc.commands.attempts.PAGE", 2)
+    monkeypatch.setattr("attendance_svc.commands.pending.PAGE", 2)
     for _ in range(4):
         await sign_during_outage(school, uuid4(), NINE)
 
@@ -68,7 +68,7 @@ async def test_more_than_a_page_is_resolved_in_one_go(school, monkeypatch):
 
 @pytest.mark.parametrize("page", [2, 100])
 async def test_while_academics_is_away_it_is_asked_once(school, monkeypatch, page):
-    monkeypatch.setattr("attendance_svc.commands.attempts.PAGE", page)
+    monkeypatch.setattr("attendance_svc.commands.pending.PAGE", page)
     for _ in range(3):
         await sign_during_outage(school, uuid4(), NINE)
     asked = len(school.directory.asked)

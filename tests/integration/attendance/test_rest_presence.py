@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from attendance_svc.commands.attempts import settle_course, settle_overdue
+from attendance_svc.commands.pending import settle_course, settle_overdue
 from contracts.ids import new_id
 from tests.fakes.attendance import HOUR, MINUTE, MS, NINE
 from tests.integration.attendance.playing import sign

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from attendance_svc.commands.attempts import resolve_pending
+from attendance_svc.commands.pending import resolve_pending
 from attendance_svc.ports import NfcReading
 from contracts.ids import BeaconId, ClassroomId, new_id
 from tests.fakes.attendance import HOUR, MINUTE, NINE

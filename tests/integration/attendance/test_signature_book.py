@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from attendance_svc.commands.attempts import settle_course
+from attendance_svc.commands.pending import settle_course
 from attendance_svc.commands.steps import judged_step, new_step, news_of
 from attendance_svc.domain.evidence import evidence_of, plan_from
 from attendance_svc.domain.signatures import Actor, Signature, Transition
@@ -63,10 +63,10 @@ async def test_what_was_kept_is_found_as_it_was(school):
 
     async with school.open_book() as book:
         found = await book.find(signature.id)
-        repeat = await book.find_repeat("k")
+        repeats = await book.find_repeats(["k", "another"])
 
     assert found == replace(signature, announced=1)
-    assert repeat == (found, found)
+    assert repeats == {"k": (found, found)}
 
 
 async def test_a_key_is_single_for_ever(school):

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from infra import device_requests
-from infra.device_requests import NONCE_LIFE, keep_nonce
+from infra.device_requests import NONCE_LIFE, keep_nonce, keep_nonces
 from infra.migrate import statements_of
 from infra.postgres import create_pool, transaction
 
@@ -33,6 +33,17 @@ async def test_of_equal_requests_at_once_exactly_one_wins(pool):
     answers = await asyncio.gather(*(keep(pool, owner) for _ in range(8)))
 
     assert sorted(answers) == [False] * 7 + [True]
+
+
+async def test_of_equal_nonces_in_one_batch_the_first_wins(pool):
+    owner, used = uuid4(), (uuid4(), bytes(16))
+    await keep(pool, used[0])
+
+    async with transaction(pool) as lent:
+        batch = [(owner, b"x" * 16), used, (owner, b"x" * 16), (owner, b"y" * 16)]
+        answers = await keep_nonces(lent, batch, now=NOW, life=NONCE_LIFE)
+
+    assert answers == [True, False, False, True]
 
 
 async def test_each_device_has_nonces_of_its_own(pool):
@@ -68,6 +79,6 @@ async def test_a_request_that_is_rolled_back_may_come_again(pool):
 
 
 async def test_every_statement_prepares(pool):
-    for statement in (device_requests.FORGET_NONCES, device_requests.KEEP_NONCE):
+    for statement in (device_requests.FORGET_NONCES, device_requests.KEEP_NONCES):
         async with pool.acquire() as lent:
             assert await lent.prepare(statement)

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from beacon_svc.store.batches import robust
+from infra.batches import robust
 from contracts.problems import UnavailableError
 
 
