@@ -33,7 +33,7 @@ class Sample:
 
     @property
     def per_second(self) -> float:
-        return self.count / self.seconds_s
+        return over(self.count, self.seconds_s)
 
     @property
     def total_cpu_us(self) -> float:
@@ -112,14 +112,9 @@ def numbers(values: Sequence[float]) -> list[float]:
     return [value for value in values if not isnan(value)] or [nan]
 
 
-def ratio(chains: Sequence[Sequence[Sample]], hot: Sequence[Sample]) -> Figure:
-    """Return the CPU of the chain by that of the hot path, each round with its own floors; the lowest is the worst.
-
-    chains: the floors of each round, in order of the rounds.
-    """
-    pairs = zip(chains, hot, strict=True)
-    values = [sum(floor.total_cpu_us for floor in chain) / sample.total_cpu_us for chain, sample in pairs]
-    return Figure(median=median_of(values), worst=min(numbers(values)))
+def over(value: float, by: float) -> float:
+    """Return a ratio; not a number when there is nothing to divide by."""
+    return value / by if by else nan
 
 
 def foreign_share(samples: Sequence[Sample]) -> float:
@@ -128,9 +123,14 @@ def foreign_share(samples: Sequence[Sample]) -> float:
     return sum(sample.foreign_share * sample.measured_s for sample in samples) / measured_s
 
 
-def verdict(samples: Sequence[Sample]) -> str:
+def is_quiet(samples: Sequence[Sample]) -> bool:
+    """Return whether others left so much of the machine that a run may judge."""
+    return foreign_share(samples) <= MOST_FOREIGN_SHARE
+
+
+def company(samples: Sequence[Sample]) -> str:
     """Say in a sentence whether figures of this run may be compared with those of another."""
     share = foreign_share(samples)
-    if share > MOST_FOREIGN_SHARE:
+    if not is_quiet(samples):
         return f"Others used {share:.0%} of the machine, more than {MOST_FOREIGN_SHARE:.0%}: this run judges nothing."
     return f"Others used {share:.0%} of the machine: the figures hold for it."

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from uuid import uuid4
@@ -21,17 +22,13 @@ from infra.local.postgres import LocalPostgres
 from tests.bench.cpu import CpuMeter
 from tests.bench.figures import Sample
 from tests.bench.load import CONNECTIONS, Call, Connection, Load, closed_loop, open_connections, post
-
-HTTP = "aiohttp + pydantic, a request"
-GRPC = "grpc.aio, a hop, both ends"
-STATEMENT = "a CTE insert and its commit"
-BATCH = "a signature check, a batched row"
-# Their sum is what a proof would cost if there were nothing but these between a beacon and its answer.
-CHAIN = (HTTP, GRPC, STATEMENT, BATCH)
+from tests.bench.names import BATCHED_ROW, CHECKS, GRPC, HTTP, STATEMENT
 
 WARM_UP_S = 0.3
 DATABASE_CONNECTIONS = 8
 BATCH_COUNT = 256
+CHECKS_COUNT = 300
+CHECKS_TIMES = 9
 BODY = json.dumps({"kid": "0123456789abcdef", "seq": 1, "code": 123456789, "observed_at": 1767225604200}).encode()
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS a (id uuid PRIMARY KEY, key text UNIQUE, body text);
@@ -76,10 +73,10 @@ async def ground(folder: Path, *, bystanders: Sequence[int] = ()) -> AsyncIterat
 
 
 @asynccontextmanager
-async def child(kind: str) -> AsyncIterator[tuple[int, int]]:
-    """Run a bare server; yield its pid and port."""
+async def child(kind: str, *arguments: str, module: str = "floor_servers") -> AsyncIterator[tuple[int, int]]:
+    """Run a bare server of a module beside this one; yield its pid and port."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.floor_servers", kind, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", f"tests.bench.{module}", kind, *arguments, stdout=asyncio.subprocess.PIPE
     )
     try:
         yield process.pid, int(await process.stdout.readline())
@@ -95,6 +92,7 @@ async def measure_floors(on: Ground, seconds: float) -> list[Sample]:
         await grpc_floor(on, seconds),
         await statement_floor(on, seconds),
         await batch_floor(on, seconds),
+        checks_floor(on),
     ]
 
 
@@ -146,21 +144,38 @@ async def statement_floor(on: Ground, seconds: float) -> Sample:
 
 async def batch_floor(on: Ground, seconds: float) -> Sample:
     """The least that a proof can cost: its signature is checked, and it is kept with 255 others by one statement."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    message = canonical("att.flash-proof.v1", "bench", 1, 2, 3)
-    signature, public = sign(message, key), key.public_key()
-    load = Load()
+    is_good, load = a_check(), Load()
     async with asyncpg.create_pool(on.postgres.admin_url, min_size=1, max_size=1) as pool:
         await pool.execute(SCHEMA)
         with CpuMeter(both_ends(on), bystanders=[*on.bystanders, *on.pids]) as used:
             started = time.perf_counter()
             while load.elapsed_s < seconds:
                 batch_started = time.perf_counter()
-                ids = [uuid4() for _ in range(BATCH_COUNT) if is_signed(message, signature, public)]
+                ids = [uuid4() for _ in range(BATCH_COUNT) if is_good()]
                 await pool.execute(ADD_BATCH, ids, [str(i) for i in ids], ["x" * 300] * len(ids))
                 load.latencies_s.append(time.perf_counter() - batch_started)
                 load.elapsed_s = time.perf_counter() - started
-    return load.sample(BATCH, used, per_request=BATCH_COUNT)
+    return load.sample(BATCHED_ROW, used, per_request=BATCH_COUNT)
+
+
+def checks_floor(on: Ground) -> Sample:
+    """As many checks as a hall has students: its latency is that of all of them."""
+    is_good, load = a_check(), Load()
+    with CpuMeter({"client": [os.getpid()]}, bystanders=[*on.bystanders, *on.pids]) as used:
+        for _ in range(CHECKS_TIMES):
+            started = time.perf_counter()
+            if not all(is_good() for _ in range(CHECKS_COUNT)):
+                load.failures.append("a good signature was refused")
+            load.latencies_s.append(time.perf_counter() - started)
+        load.elapsed_s = sum(load.latencies_s)
+    return load.sample(CHECKS, used, per_request=CHECKS_COUNT)
+
+
+def a_check() -> Callable[[], bool]:
+    """Return what checks the signature of a proof."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    message = canonical("att.flash-proof.v1", "bench", 1, 2, 3)
+    return partial(is_signed, message, sign(message, key), key.public_key())
 
 
 def both_ends(on: Ground) -> dict[str, list[int]]:

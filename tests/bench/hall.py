@@ -29,11 +29,10 @@ from tests.bench.load import (
     open_connections,
     post,
 )
+from tests.bench.names import BURST, CODES
 from tests.bench.running import System
 from tests.bench.schools import Room
 
-BURST = "an NFC signature, 300 at once"
-CODES = "a flash code issued"
 TOKEN_TTL = timedelta(minutes=5)
 CREATED = 201
 

@@ -3,8 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -13,59 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.bench.figures import Figure, Row, Sample, foreign_share, ratio, row_of, verdict
-from tests.bench.floors import CHAIN
+from tests.bench.figures import Figure, Row, company, foreign_share
+from tests.bench.goals import Judged, Verdict
 from tests.bench.kept import Kept
-from tests.bench.proofs import SINGLE
+from tests.bench.names import CHAIN
+from tests.bench.run import Run
 
 MOST_KINDS_SHOWN = 5
-
-
-@dataclass(kw_only=True)
-class Run:
-    """Everything that one run measured, round by round. idle: programs at rest, share of one processor."""
-
-    started_at: datetime
-    machine: str
-    limits: str
-    floors: list[list[Sample]] = field(default_factory=list)
-    pieces: dict[str, list[Sample]] = field(default_factory=dict)
-    idle: dict[str, float] = field(default_factory=dict)
-    kept: Kept | None = None
-
-    def add(self, sample: Sample) -> None:
-        self.pieces.setdefault(sample.name, []).append(sample)
-
-    @property
-    def samples(self) -> list[Sample]:
-        return [sample for of_one in (*self.floors, *self.pieces.values()) for sample in of_one]
-
-    @property
-    def floor_rows(self) -> list[Row]:
-        return [row_of(rounds) for rounds in zip(*self.floors, strict=True)]
-
-    @property
-    def rows(self) -> list[Row]:
-        return [row_of(rounds) for rounds in self.pieces.values()]
-
-    @property
-    def failures(self) -> list[str]:
-        return [failure for row in self.rows for failure in row.failures]
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether nothing failed and everything that was promised is there."""
-        return not self.failures and self.kept is not None and self.kept.is_complete
-
-    def chain_over_hot_path(self) -> Figure:
-        """Return the CPU of the bare pieces by that of a proof, in the same rounds."""
-        chains = [[floor for floor in floors if floor.name in CHAIN] for floors in self.floors]
-        return ratio(chains, self.pieces[SINGLE])
+COLOURS: dict[Verdict, str] = {"met aim": "green", "met must": "yellow", "missed": "red"}
 
 
 def show(run: Run, console: Console) -> None:
     """Print the run."""
-    console.print(f"\n{run.machine}; {run.started_at:%Y-%m-%d %H:%M} UTC; {len(run.floors)} rounds. {run.limits}\n")
+    rounds = max((len(of_one) for of_one in run.floors.values()), default=0)
+    console.print(f"\n{run.machine}; {run.started_at:%Y-%m-%d %H:%M} UTC; {rounds} rounds. {run.limits}\n")
     console.print(table("What this machine can do at all", run.floor_rows))
     console.print(table("Through the public doors", run.rows))
     console.print(programs(run.rows))
@@ -73,15 +33,40 @@ def show(run: Run, console: Console) -> None:
         if row.first_ms and row.last_ms:
             console.print(f"{row.name}: first answer after {ms(row.first_ms)}, last after {ms(row.last_ms)}")
     chain = sum(row.cpu_us.median for row in run.floor_rows if row.name in CHAIN)
-    found = run.chain_over_hot_path()
-    console.print(f"The chain (sum of the four floors): {chain:.0f} µs. Chain / {SINGLE}: {times(found)}")
+    console.print(f"The chain (sum of the first four): {chain:.0f} µs.")
     idle = ", ".join(f"{name} {share:.1%}" for name, share in run.idle.items())
     console.print(f"At rest, of one processor: {idle}")
     console.print(kept_line(run.kept))
-    for row in run.rows:
+    for row in (*run.floor_rows, *run.rows):
         for failure, count in Counter(row.failures).most_common(MOST_KINDS_SHOWN):
             console.print(f"[red]{row.name}: {count} x {escape(failure)}[/]", highlight=False)
-    console.print(verdict(run.samples), style="bold")
+    console.print(goals(run.judged()))
+    console.print(company(run.samples), style="bold")
+
+
+def goals(judged: Sequence[Judged]) -> Table:
+    """Return what the run says of each goal; a miss of one with a star fails the run."""
+    made = Table(title="Goals (*: decides; the others warn)", title_justify="left")
+    for name in ("", ""):
+        made.add_column(name)
+    for name in ("must", "aim", "measured", "worst"):
+        made.add_column(name, justify="right")
+    made.add_column("verdict")
+    for each in judged:
+        goal, figure = each.goal, each.figure
+        bounds = (goal.shown(goal.must), goal.shown(goal.aim))
+        found = (goal.shown(figure.median), goal.shown(figure.worst)) if figure else ("-", "-")
+        star = "*" if goal.decides else ""
+        made.add_row(f"{goal.number}{star}", goal.says, *bounds, *found, said(each))
+    return made
+
+
+def said(judged: Judged) -> str:
+    """Return the verdict with what is to say of it."""
+    colour, times = COLOURS.get(judged.verdict, "dim"), judged.times_short
+    notes = [f"{times:.1f} x short of the aim"] if times is not None else []
+    notes += [judged.note] if judged.note else []
+    return f"[{colour}]{judged.verdict}[/]" + (f" ({escape('; '.join(notes))})" if notes else "")
 
 
 def table(title: str, rows: Sequence[Row]) -> Table:
@@ -120,10 +105,6 @@ def ms(figure: Figure) -> str:
     return f"{both(figure)} ms"
 
 
-def times(figure: Figure) -> str:
-    return f"{shown(figure.median, 2)} (worst {shown(figure.worst, 2)})"
-
-
 def kept_line(kept: Kept | None) -> str:
     """Say whether all that was promised is there."""
     if kept is None:
@@ -136,14 +117,13 @@ def kept_line(kept: Kept | None) -> str:
 
 def write(run: Run, file: Path) -> None:
     """Keep the run, every round of it, as JSON."""
-    chain = run.chain_over_hot_path()
     document = {
         "started_at": run.started_at.isoformat(),
         "machine": run.machine,
         "limits": run.limits,
         "foreign_share": foreign_share(run.samples),
-        "verdict": verdict(run.samples),
-        "chain_over_hot_path": asdict(chain),
+        "company": company(run.samples),
+        "goals": [goal_document(each) for each in run.judged()],
         "idle": run.idle,
         "kept": None if run.kept is None else asdict(run.kept),
         "floors": [asdict(row) for row in run.floor_rows],
@@ -151,6 +131,13 @@ def write(run: Run, file: Path) -> None:
         "rounds": [asdict(sample) for sample in run.samples],
     }
     file.write_text(json.dumps(numbers(document), indent=2, allow_nan=False) + "\n")
+
+
+def goal_document(judged: Judged) -> dict[str, Any]:
+    """Return a goal and what the run says of it."""
+    figure = None if judged.figure is None else asdict(judged.figure)
+    said_ = {"figure": figure, "verdict": judged.verdict, "times_short_of_aim": judged.times_short, "note": judged.note}
+    return asdict(judged.goal) | said_
 
 
 def numbers(value: Any) -> Any:

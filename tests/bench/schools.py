@@ -1,6 +1,7 @@
 """The schools that the load plays in: rooms with a beacon, students, and courses that take place now."""
 
 import secrets
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,21 +44,20 @@ class Room:
     student_ids: list[UUID]
     course_ids: list[UUID]
     phones: list[Phone] = field(default_factory=list)
-    codes: Iterator[Code] = field(default_factory=lambda: iter(()))
+    codes: deque[Code] = field(default_factory=deque)
     id: UUID = field(default_factory=new_id)
     group_id: UUID = field(default_factory=new_id)
 
     def take_codes(self, count: int) -> list[Code]:
         """Return codes that nobody has blinked. Raises: ValueError when too few were seeded."""
-        taken = list(islice(self.codes, count))
-        if len(taken) < count:
-            raise ValueError(f"{count} codes wanted, {len(taken)} left")
-        return taken
+        if len(self.codes) < count:
+            raise ValueError(f"{count} codes wanted, {len(self.codes)} left")
+        return [self.codes.popleft() for _ in range(count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schools:
-    """Everybody. rooms: one for each connection. halls: one for each round, and one to warm up in."""
+    """Everybody. rooms: one for each connection. halls: one for each burst."""
 
     rooms: Sequence[Room]
     halls: Sequence[Room]
@@ -73,26 +73,34 @@ class Schools:
         return list(dict.fromkeys(room.school_id for room in self.everywhere))
 
 
-def plan_schools(*, origin: str, codes_per_room: int, room_count: int, hall_count: int) -> Schools:
-    """Invent everything that will be needed. origin: what devices sign for."""
-    school_ids = [new_id() for _ in range(SCHOOLS)]
-    courses = -(-codes_per_room // ROOM_STUDENTS)
-    rooms = [
-        a_room(school_ids[n % SCHOOLS], origin=origin, students=ROOM_STUDENTS, courses=courses)
-        for n in range(room_count)
-    ]
-    halls = [
-        a_room(school_ids[n % SCHOOLS], origin=origin, students=HALL_STUDENTS, courses=1) for n in range(hall_count)
-    ]
+def plan_schools(
+    *,
+    origin: str,
+    codes: Sequence[int],
+    hall_count: int = 0,
+    school_count: int = SCHOOLS,
+    students: int = ROOM_STUDENTS,
+) -> Schools:
+    """Invent everything that will be needed.
+
+    origin: what devices sign for. codes: how many each room needs, one number per room. students: of each room.
+    """
+    school_ids = [new_id() for _ in range(school_count)]
+
+    def rooms_of(counts: Sequence[int], size: int) -> list[Room]:
+        courses = (max(1, -(-count // size)) for count in counts)
+        return [
+            a_room(school_ids[n % school_count], origin=origin, students=size, courses=c) for n, c in enumerate(courses)
+        ]
+
+    rooms, halls = rooms_of(codes, students), rooms_of([0] * hall_count, HALL_STUDENTS)
     for hall in halls:
         hall.phones = [Phone(student_id=student_id, origin=origin) for student_id in hall.student_ids]
     numbers = distinct_numbers()
-    issued: list[Code] = []
-    for room in rooms:
+    for room, count in zip(rooms, codes, strict=True):
         pairs = ((course, student) for course in room.course_ids for student in room.student_ids)
-        codes = [Code(next(numbers), student, course) for course, student in islice(pairs, codes_per_room)]
-        room.codes = iter(codes)
-        issued += codes
+        room.codes.extend(Code(next(numbers), student, course) for course, student in islice(pairs, count))
+    issued = [code for room in rooms for code in room.codes]
     return Schools(rooms=rooms, halls=halls, issued=issued, now=utc_now())
 
 

@@ -2,21 +2,8 @@ from math import isnan, nan
 
 import pytest
 
-from tests.bench.figures import Sample, foreign_share, percentile, ratio, row_of, verdict
-
-
-def a_sample(**more):
-    fields = {
-        "name": "proofs",
-        "count": 100,
-        "seconds_s": 1.0,
-        "p50_ms": 10.0,
-        "p99_ms": 20.0,
-        "cpu_us": {"beacon": 100.0, "postgres": 50.0},
-        "foreign_share": 0.0,
-        "measured_s": 1.0,
-    }
-    return Sample(**fields | more)
+from tests.bench.figures import company, foreign_share, is_quiet, over, percentile, row_of
+from tests.unit.bench.samples import a_sample
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50), (99, 99), (100, 100), (1, 1), (0, 1)], ids=str)
@@ -58,13 +45,9 @@ def test_only_a_burst_has_a_first_and_a_last_answer():
     assert (burst.last_ms.median, burst.last_ms.worst) == (80.0, 90.0)
 
 
-def test_each_round_is_compared_with_the_floors_of_its_own_round():
-    chains = [[a_sample(cpu_us={"x": 100.0}), a_sample(cpu_us={"x": 200.0})], [a_sample(cpu_us={"x": 900.0})]]
-    hot = [a_sample(cpu_us={"x": 600.0}), a_sample(cpu_us={"x": 900.0})]
-
-    found = ratio(chains, hot)
-
-    assert (found.median, found.worst) == (0.75, 0.5)
+def test_nothing_can_be_compared_with_nothing():
+    assert isnan(over(1.0, 0.0))
+    assert over(1.0, 4.0) == 0.25
 
 
 def test_a_long_sample_weighs_more_in_what_others_used_than_a_short_one():
@@ -75,9 +58,10 @@ def test_a_long_sample_weighs_more_in_what_others_used_than_a_short_one():
 
 @pytest.mark.parametrize(("share", "judges"), [(0.2, True), (0.21, False)])
 def test_a_run_judges_nothing_while_others_use_more_than_a_fifth_of_the_machine(share, judges):
-    said = verdict([a_sample(foreign_share=share)])
+    samples = [a_sample(foreign_share=share)]
 
-    assert ("judges nothing" not in said) is judges
+    assert is_quiet(samples) is judges
+    assert ("judges nothing" not in company(samples)) is judges
 
 
 def test_a_round_in_which_nothing_worked_does_not_hide_the_figures_of_the_others():

@@ -1,0 +1,162 @@
+"""The rounds of a run: floors, the naive variant and the system in turns, so that all meet the same machine."""
+
+import asyncio
+import platform
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from infra.clock import utc_now
+from tests.bench.baseline import Baseline, baseline
+from tests.bench.cpu import CpuMeter
+from tests.bench.floors import Ground, ground, measure_floors
+from tests.bench.hall import HallLoad
+from tests.bench.kept import look
+from tests.bench.load import CONNECTIONS
+from tests.bench.proofs import A_CROWD, Piece, ProofLoad, batches, singles, wide
+from tests.bench.run import Run
+from tests.bench.running import System, running
+from tests.bench.schools import Room, Schools, plan_schools
+from tests.bench.seeding import seed
+
+LIMITS = "Limits are those of the system, none is raised."
+IDLE_S = 2.0
+WARM_UP_PROOFS = 5
+WIDE_CONNECTIONS = 256
+CROWD_BEACONS = 30
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything one round does. singles, wide, naive: proofs of each connection.
+
+    batch_rooms: beacons that push a hundred at a time, batches: so often. most_s: where a slow machine stops a piece.
+    """
+
+    rounds: int
+    floor_s: float
+    singles: int
+    wide: int
+    naive: int
+    batch_rooms: int
+    batches: int
+    most_s: float
+
+    def codes(self) -> list[int]:
+        """Return how many codes each room needs for all rounds and the warm-up."""
+        batch_turns = -(-self.batch_rooms * (self.rounds + 1) // CONNECTIONS)
+        each_round = self.singles + self.wide + A_CROWD.codes
+        near = WARM_UP_PROOFS + self.rounds * each_round + batch_turns * batches(self.batches).codes
+        far = WARM_UP_PROOFS + self.rounds * self.wide
+        return [near] * CONNECTIONS + [far] * (WIDE_CONNECTIONS - CONNECTIONS)
+
+
+QUICK = Size(rounds=3, floor_s=0.5, singles=20, wide=5, naive=8, batch_rooms=4, batches=3, most_s=2.0)
+FULL = Size(rounds=3, floor_s=2.0, singles=150, wide=40, naive=40, batch_rooms=16, batches=8, most_s=15.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the rounds work on."""
+
+    system: System
+    on: Ground
+    naive: Baseline
+    schools: Schools
+    size: Size
+
+    @property
+    def bystanders(self) -> list[int]:
+        """What is ours, but no part of the system."""
+        return [*self.on.pids, *(pid for pids in self.naive.programs.values() for pid in pids)]
+
+    def batch_rooms(self, turn: int) -> list[Room]:
+        """Return the rooms whose beacons push batches in this turn; turn 0 warms up."""
+        count = self.size.batch_rooms
+        return [self.schools.rooms[(turn * count + n) % CONNECTIONS] for n in range(count)]
+
+    def pushes(self, turn: int) -> list[tuple[Piece, list[Room]]]:
+        """Return what beacons do in a round, and which of them."""
+        size, rooms = self.size, list(self.schools.rooms)
+        return [
+            (singles(size.singles), rooms[:CONNECTIONS]),
+            (wide(size.wide), rooms),
+            (batches(size.batches), self.batch_rooms(turn)),
+            (A_CROWD, rooms[:CROWD_BEACONS]),
+        ]
+
+
+async def measured(folder: Path, size: Size, say: Say) -> Run:
+    """Start everything, measure every round, check what was kept."""
+    run = Run(started_at=utc_now(), machine=machine(), limits=LIMITS)
+    say("starting PostgreSQL, Valkey, Envoy and the services")
+    async with started(folder) as (system, on, naive):
+        say("seeding schools, courses, students, beacons and codes")
+        schools = plan_schools(origin=system.origin, codes=size.codes(), hall_count=size.rounds + 1)
+        await seed(schools, system.stack)
+        await measure_rounds(run, Bench(system=system, on=on, naive=naive, schools=schools, size=size), say)
+    return run
+
+
+@asynccontextmanager
+async def started(folder: Path) -> AsyncIterator[tuple[System, Ground, Baseline]]:
+    """Start the system and, beside it, the bare servers of the floors and the naive ones."""
+    async with (
+        running(folder) as system,
+        ground(folder, bystanders=system.pids()) as on,
+        baseline(folder, on) as naive,
+    ):
+        yield system, on, naive
+
+
+async def measure_rounds(run: Run, bench: Bench, say: Say) -> None:
+    """Fill `run`."""
+    proofs = ProofLoad(bench.system, bystanders=bench.bystanders, most_s=bench.size.most_s)
+    async with HallLoad.opened(bench.system, bystanders=bench.bystanders) as hall:
+        say("looking at the system at rest")
+        run.idle = await at_rest(bench)
+        say("warming up")
+        await warm_up(bench, proofs, hall)
+        for turn in range(1, bench.size.rounds + 1):
+            say(f"round {turn} of {bench.size.rounds}")
+            await measure_round(run, bench, proofs, hall, turn=turn)
+    say("checking what was kept")
+    run.kept = await look(bench.system, proofs.acknowledged + hall.acknowledged)
+
+
+async def warm_up(bench: Bench, proofs: ProofLoad, hall: HallLoad) -> None:
+    """Do a little of everything."""
+    await proofs.measure(wide(WARM_UP_PROOFS), bench.schools.rooms)
+    await proofs.measure(batches(1), bench.batch_rooms(0))
+    await bench.naive.measure(WARM_UP_PROOFS, most_s=bench.size.most_s)
+    await hall.burst(bench.schools.halls[0])
+    await hall.codes(bench.schools.halls[0])
+
+
+async def measure_round(run: Run, bench: Bench, proofs: ProofLoad, hall: HallLoad, *, turn: int) -> None:
+    """Measure everything once."""
+    for floor in await measure_floors(bench.on, bench.size.floor_s):
+        run.add_floor(floor)
+    run.add_floor(await bench.naive.measure(bench.size.naive, most_s=bench.size.most_s))
+    for piece, rooms in bench.pushes(turn):
+        run.add(await proofs.measure(piece, rooms))
+    run.add(await hall.burst(bench.schools.halls[turn]))
+    run.add(await hall.codes(bench.schools.halls[turn]))
+
+
+async def at_rest(bench: Bench) -> dict[str, float]:
+    """Return the share of one processor that each program uses while nobody asks for anything."""
+    with CpuMeter(bench.system.programs(), bystanders=bench.bystanders) as used:
+        await asyncio.sleep(IDLE_S)
+    return {name: seconds / used.elapsed_s for name, seconds in used.by_program.items()}
+
+
+def machine() -> str:
+    """Say what this ran on."""
+    memory_gib = round(psutil.virtual_memory().total / 2**30)
+    return f"{psutil.cpu_count()} processors ({platform.machine()}), {memory_gib} GiB, {platform.system()}"
