@@ -1,7 +1,7 @@
 """Check a log against its own chain, and against what others had of it: every entry must be what was sealed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -12,6 +12,9 @@ from streams.entries import Entry, Head, Place
 from streams.seal import AFTER, FIND, entry_of, head_of
 
 PAGE = 1000
+Fault = tuple[int, str]  # position, and what is wrong there
+# Looks at what events say of rows beside the log, in the same snapshot; None when the rows are as they were told.
+Told = Callable[[Connection, Sequence[Entry]], Awaitable[Fault | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found. first_bad: the position that breaks the chain, None when all is well.
+    """What was found. first_bad: the position that breaks the chain or is contradicted, None when all is well.
 
     agreed: anchors that have what the log has. A chain recomputed from its start is only noticed by an anchor.
     """
@@ -50,7 +53,7 @@ class Walk:
     place: Place
     hashes: dict[int, bytes]
     count: int = 0
-    bad: tuple[int, str] | None = None
+    bad: Fault | None = None
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Go on along `entries`, or stop at what breaks the chain."""
@@ -65,7 +68,9 @@ class Walk:
         self.place = entries[-1].place
 
 
-async def verify(connection: Connection, shard: int, anchors: Sequence[Anchor] = ()) -> Verdict | None:
+async def verify(
+    connection: Connection, shard: int, anchors: Sequence[Anchor] = (), *, told: Told | None = None
+) -> Verdict | None:
     """Walk the log of `shard` from its oldest entry to its end; None when there is no such shard."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         row = await connection.fetchrow(FIND, shard)
@@ -73,15 +78,7 @@ async def verify(connection: Connection, shard: int, anchors: Sequence[Anchor] =
             return None
         head = head_of(row)
         walk = Walk(head.base, {anchor.pos: b"" for anchor in anchors} | {head.base.pos: head.base.hash})
-        while walk.bad is None and walk.place.pos < head.last.pos:
-            rows = await connection.fetch(AFTER, shard, walk.place.pos, PAGE)
-            entries = [entry_of(shard, head.incarnation, row) for row in rows]
-            if entries:
-                walk.take(entries)
-            else:
-                walk.bad = walk.place.pos + 1, "missing"
-    if walk.bad is None and walk.place.hash != head.last.hash:
-        walk.bad = head.last.pos, "end"
+        await _walk_to_the_end(connection, shard, head, walk, told)
     differing = [(anchor.pos, f"{anchor.name} {why}") for anchor in anchors if (why := differs(anchor, head, walk))]
     first_bad, why = walk.bad or min(differing, default=(None, None))
     return Verdict(
@@ -93,6 +90,20 @@ async def verify(connection: Connection, shard: int, anchors: Sequence[Anchor] =
         why=why,
         agreed=[anchor.name for anchor in anchors if not differs(anchor, head, walk)],
     )
+
+
+async def _walk_to_the_end(connection: Connection, shard: int, head: Head, walk: Walk, told: Told | None) -> None:
+    while walk.bad is None and walk.place.pos < head.last.pos:
+        rows = await connection.fetch(AFTER, shard, walk.place.pos, PAGE)
+        entries = [entry_of(shard, head.incarnation, row) for row in rows]
+        if not entries:
+            walk.bad = walk.place.pos + 1, "missing"
+            return
+        walk.take(entries)
+        if told is not None and walk.bad is None:
+            walk.bad = await told(connection, entries)
+    if walk.bad is None and walk.place.hash != head.last.hash:
+        walk.bad = head.last.pos, "end"
 
 
 def differs(anchor: Anchor, head: Head, walk: Walk) -> str | None:

@@ -67,10 +67,11 @@ def _flaws(signature: Row, steps: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _is_as_decided(row: Row) -> bool:
     evidence = json.loads(row["evidence"])
-    return isinstance(evidence, dict) and _transition(row, evidence).digest() == row["digest"].hex()
+    return isinstance(evidence, dict) and transition_of(row, evidence).digest() == row["digest"].hex()
 
 
-def _transition(row: Row, evidence: dict[str, Any]) -> Transition:
+def transition_of(row: Row, evidence: dict[str, Any]) -> Transition:
+    """Columns as in LIST_TRANSITIONS, whose evidence was read."""
     return Transition(
         signature_id=SignatureId(row["signature_id"]),
         n=row["n"],
