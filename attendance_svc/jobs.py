@@ -76,8 +76,11 @@ class ClosingTimers(Protocol):
 class Sheets(Protocol):
     """What is published about who was there."""
 
-    async def claim(self, connection: Connection, now: datetime) -> list[DueSheet]:
-        """Take sheets that are to be looked at, a bounded number; nobody else gets them for a while."""
+    async def claim(self, connection: Connection, now: datetime, *, margin: timedelta) -> list[DueSheet]:
+        """Take sheets that are to be looked at, a bounded number; nobody else gets them for a while.
+
+        margin: how far the copy of academics must be beyond the moment in question.
+        """
 
     async def publish(self, connection: Connection, due: DueSheet, now: datetime) -> None:
         """Say what is new about the course, if anything, with nobody signing meanwhile; what was due was settled."""
@@ -171,20 +174,22 @@ class SheetJob:
     pool: Pool
     sheets: Sheets
     open_book: OpenBook
+    bearings: Bearings
     now: Clock = utc_now
 
     async def look(self) -> int:
-        """Look at all sheets that are due; return how many."""
+        """Look at all sheets that are due; return how many: none before the clocks were compared once."""
+        margin = self.bearings.margin()
         count = 0
-        while due := await self._claim():
+        while margin is not None and (due := await self._claim(margin)):
             for each in due:
                 await self._look_at(each)
             count += len(due)
         return count
 
-    async def _claim(self) -> list[DueSheet]:
+    async def _claim(self, margin: timedelta) -> list[DueSheet]:
         async with transaction(self.pool) as connection:
-            return await self.sheets.claim(connection, self.now())
+            return await self.sheets.claim(connection, self.now(), margin=margin)
 
     async def _look_at(self, due: DueSheet) -> None:
         at = self.now()

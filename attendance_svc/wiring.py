@@ -211,7 +211,13 @@ def build_jobs(
     """Return what happens because time has passed."""
     return loops(
         closing=ClosingJob(pool=pool, timers=closing, closer=GrpcCourseCloser(academics), now=now),
-        sheets=SheetJob(pool=pool, sheets=PostgresSheets(Outbox(settings.shard_count)), open_book=book, now=now),
+        sheets=SheetJob(
+            pool=pool,
+            sheets=PostgresSheets(Outbox(settings.shard_count)),
+            open_book=book,
+            bearings=sources.academics.bearings,
+            now=now,
+        ),
         waiting=WaitingJob(waiting_room=PostgresWaitingRoom(pool), sources=sources, open_book=book, now=now),
         pruning=PruneJob(pool=pool, copy=academics_history, now=now),
         backlog=BacklogJob(backlog=PostgresBacklog(pool), now=now),

@@ -92,8 +92,6 @@ LEASE = timedelta(seconds=10)
 UNSOUND_PAUSE = timedelta(minutes=1)
 # However many sign at once, a sheet is revised once a second at most.
 PAUSE = timedelta(seconds=1)
-# The two clocks may be 250 ms apart, and a write of academics takes up to a second from its time to its commit.
-CERTAINTY = timedelta(milliseconds=1_250)
 EVENTS: dict[SheetNews, type[SheetState]] = {"closed": SheetClosed, "revised": SheetRevised, "final": SheetFinal}
 
 
@@ -122,8 +120,8 @@ class PostgresSheets:
 
     outbox: Outbox
 
-    async def claim(self, connection: Connection, now: datetime) -> list[DueSheet]:
-        rows = await connection.fetch(CLAIM, now, CERTAINTY, CLAIM_LIMIT, LEASE, UNSOUND_PAUSE)
+    async def claim(self, connection: Connection, now: datetime, *, margin: timedelta) -> list[DueSheet]:
+        rows = await connection.fetch(CLAIM, now, margin, CLAIM_LIMIT, LEASE, UNSOUND_PAUSE)
         return [
             DueSheet(course_id=row["course_id"], settles_end_at=row["settles_end_at"])
             for row in rows

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from attendance_svc.domain.bearings import Bearings
 from attendance_svc.domain.closing import DueSheet
 from attendance_svc.jobs import SheetJob
 from attendance_svc.store import sheets as sheets_module
@@ -23,8 +24,9 @@ from tests.waiting import until
 SECOND = timedelta(seconds=1)
 END = NINE + HOUR
 CLOSING = NINE + 15 * MINUTE
-# How far the copy must be beyond a moment before it is believed.
-SURE = timedelta(milliseconds=1_250)
+APART = timedelta(milliseconds=250)
+# How far the copy must be beyond a moment before it is believed, when the clocks are that far apart.
+SURE = APART + SECOND
 SIGN = """
 INSERT INTO signature (id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at,
                        rule_version, version, announced)
@@ -91,12 +93,21 @@ def settling(pool):
 
 
 @pytest.fixture
-def look(pool, sheets, settling):
+def bearings():
+    """Academics' clock is somewhat ahead of ours."""
+    made = Bearings()
+    made.note_clock(NINE + APART, sent_at=NINE, heard_at=NINE)
+    return made
+
+
+@pytest.fixture
+def look(pool, sheets, settling, bearings):
     """Look at the due sheets when it is `at`, the copy being sure of everything before."""
 
-    async def look_(at, as_of=None):
+    async def look_(at, as_of=None, bearings=bearings):
         await pool.execute("UPDATE streams_checkpoint SET as_of = $1", as_of or at)
-        return await SheetJob(pool=pool, sheets=sheets, open_book=settling.open_book, now=lambda: at).look()
+        job = SheetJob(pool=pool, sheets=sheets, open_book=settling.open_book, bearings=bearings, now=lambda: at)
+        return await job.look()
 
     return look_
 
@@ -384,6 +395,24 @@ async def test_publishing_waits_for_whoever_is_just_signing(pool, feed, look, sa
     assert event["data"]["absent_ids"] == []
 
 
+async def test_the_further_the_clocks_are_apart_the_longer_a_sheet_waits(feed, look, class_of_four):
+    course, _ = class_of_four
+    await feed.course(course, **CLOSED, at=CLOSING)
+    apart = Bearings()
+    apart.note_clock(NINE - 3 * SECOND, sent_at=NINE, heard_at=NINE)
+
+    assert await look(CLOSING + HOUR / 4, as_of=CLOSING + 4 * SECOND - timedelta(microseconds=1), bearings=apart) == 0
+    assert await look(CLOSING + HOUR / 4, as_of=CLOSING + 4 * SECOND, bearings=apart) == 1
+
+
+async def test_no_sheet_is_looked_at_before_the_clocks_were_compared(feed, look, class_of_four):
+    course, _ = class_of_four
+    await feed.course(course, **CLOSED, at=CLOSING)
+
+    assert await look(CLOSING + HOUR / 4, bearings=Bearings()) == 0
+    assert await look(CLOSING + HOUR / 4) == 1
+
+
 async def test_teachers_are_not_counted(pool, feed, look, said):
     teacher = uuid4()
     course = await feed.course(teacher_ids=[teacher], group_ids=[await feed.group(teacher)])
@@ -400,7 +429,8 @@ async def test_a_sheet_that_was_taken_is_left_alone_for_ten_seconds(pool, feed, 
     now = CLOSING + SURE
     await pool.execute("UPDATE streams_checkpoint SET as_of = $1", now)
 
-    claims = [await sheets.claim(pool, now + after) for after in (0 * SECOND, 10 * SECOND - SURE / 2, 10 * SECOND)]
+    moments = [now + after for after in (0 * SECOND, 10 * SECOND - SURE / 2, 10 * SECOND)]
+    claims = [await sheets.claim(pool, moment, margin=SURE) for moment in moments]
 
     due = DueSheet(course_id=course)
     assert claims == [[due], [], [due]]

@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory
+from attendance_svc.domain.bearings import Bearings
 from attendance_svc.domain.copy import Question
 from attendance_svc.jobs import ClosingJob, SheetJob
 from attendance_svc.store import academics_copy, closing
@@ -170,10 +171,13 @@ async def test_signing_closes_by_itself_and_its_sheet_follows(pool, channel, con
     outbox = Outbox(SHARDS)
     clock = plan.school.clock
     job = ClosingJob(pool=pool, timers=closing, closer=GrpcCourseCloser(channel), now=clock)
+    bearings = Bearings()
+    bearings.note_clock(NINE, sent_at=NINE, heard_at=NINE)
     sheet_job = SheetJob(
         pool=pool,
         sheets=PostgresSheets(outbox),
         open_book=lambda: open_book(pool, outbox, lambda *_shards: None),
+        bearings=bearings,
         now=clock,
     )
 
