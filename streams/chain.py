@@ -32,8 +32,11 @@ def genesis(source: str, shard: int, incarnation: UUID, earlier: bytes = NO_HASH
 
 def link(before: Place, shard: int, ms: int, commit: bytes) -> bytes:
     """Return the hash of the entry that follows `before`. Integers are big-endian."""
-    numbers = pack(">HQQ", shard, before.pos + 1, ms)
-    return sha256(b"rollcall.log.v1" + before.hash + before.incarnation.bytes + numbers + commit).digest()
+    return _link(before.hash, before.incarnation, pack(">HQQ", shard, before.pos + 1, ms), commit)
+
+
+def _link(prev_hash: bytes, incarnation: UUID, numbers: bytes, commit: bytes) -> bytes:
+    return sha256(b"rollcall.log.v1" + prev_hash + incarnation.bytes + numbers + commit).digest()
 
 
 def seal_after(before: Place, shard: int, ms: int, body: bytes) -> Entry:
@@ -57,5 +60,5 @@ def flaw(entry: Entry) -> str | None:
     """Return what contradicts itself in `entry`, None when it is sound. Says nothing of its neighbours."""
     if entry.body is not None and (entry.salt is None or commit_of(entry.salt, entry.body) != entry.commit):
         return "commit"
-    before = Place(incarnation=entry.incarnation, pos=entry.pos - 1, ms=0, hash=entry.prev_hash)
-    return None if link(before, entry.shard, entry.ms, entry.commit) == entry.hash else "hash"
+    numbers = pack(">HQQ", entry.shard, entry.pos, entry.ms)
+    return None if _link(entry.prev_hash, entry.incarnation, numbers, entry.commit) == entry.hash else "hash"

@@ -3,12 +3,18 @@
 The bytes are RFC 8785 JSON, made once by the writer: what is sealed, sent, stored and archived is the same.
 """
 
-import json
+import struct
+from binascii import unhexlify
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
 from typing import cast
 from uuid import UUID
+
+from asyncpg.pgproto import pgproto
+from pydantic_core import from_json, to_json
 
 from contracts.events.envelope import Envelope
 from contracts.ids import canonical_uuid
@@ -21,6 +27,14 @@ MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE doubles
 SEALING = frozenset({"shard", "sequence", "incarnation", "salt", "commit", "prevhash", "hash"})
 # Attributes whose text in the stream is JSON; every other one is a string.
 RAW = frozenset({"aggver", "data", "actor"})
+# What stands around an attribute's text in a body.
+AROUND = tuple(
+    (name.encode(), f'"{name}":'.encode() + quote, quote + b",")
+    for name in sorted(Envelope.__dataclass_fields__)
+    for quote in [b"" if name in RAW else b'"']
+)
+# Values of these are canonical whatever they are.
+PLAIN = frozenset({str, bool, type(None)})
 
 
 class UndecodableError(ValueError):
@@ -61,28 +75,54 @@ def body_of(event: Envelope) -> bytes:
 
     Raises: ValueError for what has no canonical form: a float, an integer beyond 2**53, half a surrogate pair.
     """
-    attributes = event.model_dump(mode="json", exclude_none=True)
-    # exclude_none would also reach into the payload, where null means something.
-    return canonical(cast(Json, attributes | {"data": event.data}))
+    attributes: dict[str, Json] = {
+        "actor": _ordered(dict[str, Json](event.actor)),
+        "aggver": _ordered(event.aggver),
+        "causationid": None if event.causationid is None else str(event.causationid),
+        "correlationid": event.correlationid,
+        "data": _ordered(cast(Json, event.data)),
+        "datacontenttype": event.datacontenttype,
+        "dataschema": event.dataschema,
+        "id": str(event.id),
+        "partitionkey": None if event.partitionkey is None else str(event.partitionkey),
+        "recordedtime": None if event.recordedtime is None else _spelled(event.recordedtime),
+        "requestid": event.requestid,
+        "source": event.source,
+        "specversion": event.specversion,
+        "subject": event.subject,
+        "time": _spelled(event.time),
+        "traceparent": event.traceparent,
+        "type": event.type,
+    }
+    # These are in order already: most of the work is not done twice.
+    return to_json({name: value for name, value in attributes.items() if value is not None})
+
+
+def _spelled(moment: datetime) -> str:
+    """Return `moment` in RFC 3339, with Z for UTC."""
+    text = moment.isoformat()
+    return text[:-6] + "Z" if text.endswith("+00:00") else text
 
 
 def canonical(value: Json) -> bytes:
     """Return `value` as RFC 8785 JSON. Raises: ValueError."""
-    return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return to_json(_ordered(value))
 
 
 def _ordered(value: Json) -> Json:
     if isinstance(value, dict):
-        return {key: _ordered(value[key]) for key in sorted(value, key=_utf16)}
+        # Of ASCII alone, code points and UTF-16 code units have the same order.
+        names = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+        return {name: each if type(each := value[name]) in PLAIN else _ordered(each) for name in names}
     if isinstance(value, list):
-        return [_ordered(each) for each in value]
+        return [each if type(each) in PLAIN else _ordered(each) for each in value]
     if value is None or isinstance(value, bool | str) or (type(value) is int and abs(value) <= MAX_INTEGER):
         return value
     raise ValueError(f"no canonical form for {type(value).__name__}")
 
 
-def _utf16(key: str) -> bytes:
-    return key.encode("utf-16-be")
+def _utf16(name: str) -> bytes:
+    return name.encode("utf-16-be")
 
 
 def fields_of(entry: Entry) -> dict[str, str]:
@@ -96,77 +136,98 @@ def fields_of(entry: Entry) -> dict[str, str]:
     fields["incarnation"] = str(entry.incarnation)
     if entry.salt is not None:
         fields["salt"] = entry.salt.hex()
-    return fields | {"commit": entry.commit.hex(), "prevhash": entry.prev_hash.hex(), "hash": entry.hash.hex()}
+    fields["commit"] = entry.commit.hex()
+    fields["prevhash"] = entry.prev_hash.hex()
+    fields["hash"] = entry.hash.hex()
+    return fields
 
 
 def attributes_of(body: bytes) -> dict[str, str]:
-    """Return each attribute as its text in a stream entry."""
-    attributes: dict[str, Json] = json.loads(body)
-    return {name: canonical(value).decode() if name in RAW else cast(str, value) for name, value in attributes.items()}
+    """Return each attribute as its text in a stream entry. `body` is canonical, so its order is kept as it is."""
+    attributes: dict[str, Json] = from_json(body, allow_inf_nan=False)
+    return {name: to_json(value).decode() if name in RAW else cast(str, value) for name, value in attributes.items()}
 
 
 def body_from(attributes: Mapping[str, str]) -> bytes:
     """Return the bytes whose attributes these are, in the writer's own spelling."""
-    texts = (f"{_quoted(name)}:{_text(name, attributes[name])}" for name in sorted(attributes))
+    texts = [
+        f"{_quoted(name)}:{value if name in RAW else _quoted(value)}" for name, value in sorted(attributes.items())
+    ]
     return ("{" + ",".join(texts) + "}").encode()
-
-
-def _text(name: str, value: str) -> str:
-    return value if name in RAW else _quoted(value)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def read_entry(id_: StreamId, fields: Mapping[bytes, bytes]) -> Entry | Damaged:
     """Return the entry that a stream carries, or why it cannot be the one that was sealed."""
     try:
-        entry = _entry(id_, {name.decode(): value.decode() for name, value in fields.items()})
-    except (ValueError, KeyError) as error:
+        entry = _entry(id_, fields, _plain_body(fields))
+        wrong = flaw(entry)
+        if wrong == "commit":
+            # A guess that was right has the sealed hash; this is for text that is spelled with escapes.
+            entry = replace(entry, body=_spelled_body(fields))
+            wrong = flaw(entry)
+    except (ValueError, KeyError, struct.error) as error:
         return Damaged(id=id_, reason=type(error).__name__)
-    wrong = flaw(entry)
     return entry if wrong is None else Damaged(id=id_, reason=wrong)
 
 
-def _entry(id_: StreamId, fields: Mapping[str, str]) -> Entry:
-    attributes = {name: value for name, value in fields.items() if name not in SEALING}
-    if int(fields["sequence"]) != id_.pos:
+def _plain_body(fields: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the bytes whose attributes these are if no text among them needs an escape, None for an erased body."""
+    pieces = list[bytes]()
+    for name, before, after in AROUND:
+        if name in fields:
+            pieces += (before, fields[name], after)
+    sealing_count = len(SEALING) if b"salt" in fields else len(SEALING) - 1
+    if len(fields) != len(pieces) // 3 + sealing_count:
+        raise ValueError("an attribute that no event has, or not all of sealing")
+    return b"{" + b"".join(pieces)[:-1] + b"}" if pieces else None
+
+
+def _spelled_body(fields: Mapping[bytes, bytes]) -> bytes:
+    return body_from({name.decode(): text.decode() for name, text in fields.items() if name.decode() not in SEALING})
+
+
+def _entry(id_: StreamId, fields: Mapping[bytes, bytes], body: bytes | None) -> Entry:
+    if int(fields[b"sequence"]) != id_.pos:
         raise ValueError("the id is not the position")
     return Entry(
-        incarnation=canonical_uuid(fields["incarnation"]),
-        shard=int(fields["shard"]),
+        incarnation=_incarnation(fields[b"incarnation"]),
+        shard=int(fields[b"shard"]),
         pos=id_.pos,
         ms=id_.ms,
-        body=body_from(attributes) if attributes else None,
-        salt=bytes.fromhex(fields["salt"]) if "salt" in fields else None,
-        commit=bytes.fromhex(fields["commit"]),
-        prev_hash=bytes.fromhex(fields["prevhash"]),
-        hash=bytes.fromhex(fields["hash"]),
+        body=body,
+        salt=unhexlify(fields[b"salt"]) if b"salt" in fields else None,
+        commit=unhexlify(fields[b"commit"]),
+        prev_hash=unhexlify(fields[b"prevhash"]),
+        hash=unhexlify(fields[b"hash"]),
     )
+
+
+@lru_cache(maxsize=64)
+def _incarnation(text: bytes) -> UUID:
+    return canonical_uuid(text.decode())
 
 
 def delivered(entry: Entry) -> Delivered:
     """Return what a handler gets of `entry`. Raises: UndecodableError."""
     try:
-        return _delivered(entry, json.loads(entry.body or b""))
+        return _delivered(entry, from_json(entry.body or b"", allow_inf_nan=False))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UndecodableError(f"{type(error).__name__}: {error}") from error
 
 
 def _delivered(entry: Entry, event: dict[str, Json]) -> Delivered:
     subject, school, aggver = _string(event, "subject"), event.get("partitionkey"), event["aggver"]
-    canonical_uuid(subject.partition("/")[2])
+    _id(subject.partition("/")[2])
     data, actor = event["data"], event["actor"]
     if not (isinstance(data, dict) and isinstance(actor, dict) and type(aggver) is int):
         raise TypeError("an attribute of another kind")
     return Delivered(
-        id=canonical_uuid(_string(event, "id")),
+        id=_id(_string(event, "id")),
         type=_string(event, "type"),
         subject=subject,
         time=_moment(_string(event, "time")),
         recorded_at=_moment(_string(event, "recordedtime")) if "recordedtime" in event else None,
-        school_id=None if school is None else canonical_uuid(_string(event, "partitionkey")),
+        school_id=None if school is None else _id(_string(event, "partitionkey")),
         aggver=aggver,
         actor=cast(Mapping[str, str], actor),
         data=data,
@@ -178,6 +239,14 @@ def _delivered(entry: Entry, event: dict[str, Json]) -> Delivered:
         pos=entry.pos,
         ms=entry.ms,
     )
+
+
+def _id(text: str) -> UUID:
+    """Return the id that `text` spells canonically; as contracts.ids has it, in a tenth of the time."""
+    made = pgproto.UUID(text)
+    if str(made) != text:
+        raise ValueError("not a canonical UUID")
+    return made
 
 
 def _string(event: Mapping[str, Json], name: str) -> str:

@@ -29,24 +29,25 @@ class Run:
 def check(place: Place, entries: Sequence[Entry | Damaged]) -> Run:
     """Return how far `entries`, as a stream gave them, continue `place`."""
     good = list[Entry]()
+    before: Place | Entry = place
     for entry in entries:
-        trouble = _trouble(place, entry)
+        trouble = _trouble(before, entry)
         if trouble or isinstance(entry, Damaged):
             upto = {"gap": entry.pos - 1, "broken": entry.pos}.get(trouble or "broken")
             return Run(entries=tuple(good), trouble=trouble or "broken", upto=upto)
         good.append(entry)
-        place = entry.place
+        before = entry
     return Run(entries=tuple(good))
 
 
-def _trouble(place: Place, entry: Entry | Damaged) -> Trouble | None:
-    if isinstance(entry, Entry) and entry.incarnation != place.incarnation:
+def _trouble(before: Place | Entry, entry: Entry | Damaged) -> Trouble | None:
+    if isinstance(entry, Entry) and entry.incarnation != before.incarnation:
         return "incarnation"
-    if entry.pos <= place.pos:
+    if entry.pos <= before.pos:
         return "behind"
-    if entry.pos > place.pos + 1:
+    if entry.pos > before.pos + 1:
         return "gap"
-    return "broken" if isinstance(entry, Damaged) or entry.prev_hash != place.hash else None
+    return "broken" if isinstance(entry, Damaged) or entry.prev_hash != before.hash else None
 
 
 def sound(place: Place, entries: Sequence[Entry]) -> bool:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, TypeAdapter
 
 ActorType = Literal["student", "teacher", "admin", "dev", "beacon", "service", "job"]
 
@@ -51,14 +51,14 @@ class Aggregate:
     recorded_at: datetime | None = None
 
 
-class Envelope(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
     """One event as its writer made it; sealing adds position and hashes.
 
     id: names the event for ever (UUIDv7). subject: "<aggregate>/<uuid>". time: when it happened (the writer's Clock).
     recordedtime: when the writer's database recorded it. partitionkey: the school. aggver: the aggregate's version.
     """
 
-    model_config = ConfigDict(frozen=True)
     specversion: Literal["1.0"] = "1.0"
     id: UUID
     source: str
@@ -76,6 +76,11 @@ class Envelope(BaseModel):
     traceparent: str | None = None
     actor: dict[str, str]
     data: dict[str, JsonValue]
+
+
+def envelope_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an envelope."""
+    return TypeAdapter(Envelope).json_schema(mode="serialization")
 
 
 def wrap(event: Event, *, id: UUID, of: Aggregate, cause: Cause) -> Envelope:

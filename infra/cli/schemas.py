@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.events.catalogue import EVENTS
-from contracts.events.envelope import Envelope
+from contracts.events.envelope import envelope_schema
 from infra.certs import renew
 from infra.cli.event_versions import new_version
 from infra.envoy.routes import SERVICES, Service
@@ -59,7 +59,7 @@ def asyncapi() -> dict[str, Any]:
         },
         "components": {
             "messages": messages,
-            "schemas": {"Envelope": Envelope.model_json_schema(mode="serialization")},
+            "schemas": {"Envelope": envelope_schema()},
         },
     }
 

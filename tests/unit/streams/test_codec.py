@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, timedelta, timezone
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
+from contracts.events.envelope import Envelope
 from streams.chain import genesis, seal_after
 from streams.codec import (
     UndecodableError,
@@ -57,7 +60,7 @@ def test_a_stream_entry_carries_each_attribute_and_what_sealing_added():
 @settings(max_examples=200)
 @given(st.dictionaries(st.text(), values, max_size=5), st.text())
 def test_what_a_reader_rebuilds_is_what_was_stored(data, colour):
-    body = body_of(an_event(colour=colour).model_copy(update={"data": data}))
+    body = body_of(replace(an_event(colour=colour), data=data))
 
     assert body_from(attributes_of(body)) == body
 
@@ -97,6 +100,26 @@ def test_a_reader_gets_the_entry_that_was_sealed():
     assert read_entry(entry.id, raw(fields_of(entry))) == entry
 
 
+@given(st.dictionaries(st.text(), values, max_size=3), st.text())
+def test_whatever_needs_an_escape_is_read_as_it_was_sealed(data, request_id):
+    entry = an_entry(body=body_of(replace(an_event(), data=data, requestid=request_id)))
+
+    assert read_entry(entry.id, raw(fields_of(entry))) == entry
+
+
+moments = st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=-3, minutes=-30))))
+
+
+@given(moments, st.none() | moments, st.none() | st.uuids(), st.none() | st.text())
+def test_a_body_spells_ids_and_times_as_the_schema_of_envelopes_says(time, recorded, id, text):
+    event = replace(
+        an_event(), time=time, recordedtime=recorded, partitionkey=id, causationid=id, requestid=text, traceparent=text
+    )
+    spelled = TypeAdapter(Envelope).dump_python(event, mode="json")
+
+    assert json.loads(body_of(event)) == {name: value for name, value in spelled.items() if value is not None}
+
+
 def test_an_erased_entry_keeps_its_place_on_the_chain():
     entry = replace(an_entry(), body=None, salt=None)
 
@@ -113,6 +136,8 @@ def test_an_erased_entry_keeps_its_place_on_the_chain():
         {"extra": "1"},
         {"sequence": "2"},
         {"shard": "2"},
+        {"shard": "70000"},
+        {"sequence": "-1"},
         {"incarnation": str(UUID(int=8))},
         {"incarnation": "?"},
         {"salt": "00" * 16},
