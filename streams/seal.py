@@ -6,9 +6,10 @@ the same position twice.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from uuid import UUID
 
 import asyncpg
@@ -26,17 +27,21 @@ DELETE FROM streams_pending p USING batch b WHERE p.id = b.id
 RETURNING p.id, event_id, agg_type, agg_id, aggver, tenant, type, body
 """
 APPEND = """
-INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
-                         salt, commit, prev_hash, hash)
-SELECT $1, $2, e.* FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[],
-                               $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[]) AS e
-"""
-MOVE = """
-UPDATE streams_shard SET last_pos = $2, last_ms = $3, last_hash = $4, closed_pos = $5, closed_t = $6 WHERE shard = $1
+WITH appended AS (
+    INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+                             salt, commit, prev_hash, hash)
+    SELECT $1, $2, e.*
+    FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[], $10::bytea[],
+                $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[]) AS e
+)
+UPDATE streams_shard SET last_pos = $15, last_ms = $2, last_hash = $16, closed_pos = $17, closed_t = $18
+WHERE shard = $1
 """
 # Losing the promise in a crash is harmless: the next one is newer. So it does not wait for the disk.
-CLOSE = "UPDATE streams_shard SET closed_pos = $2, closed_t = $3 WHERE shard = $1"
-NO_WAIT = "SET LOCAL synchronous_commit = off"
+CLOSE = """
+UPDATE streams_shard SET closed_pos = $2, closed_t = $3
+WHERE shard = $1 AND set_config('synchronous_commit', 'off', true) = 'off'
+"""
 AFTER = """
 SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
 FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
@@ -75,15 +80,18 @@ class ClockWatch:
         self._last = (now, elapsed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PostgresLedger:
     """The log of one shard in Postgres; satisfies streams.ledger.Ledger."""
 
     pool: Pool
     shard: int
     clock: ClockWatch = field(default_factory=ClockWatch)
+    # The end of the log as this process has just written it: that needs not be read.
+    _tail: tuple[Place, list[Entry]] | None = None
 
     async def seal(self, *, limit: int, seen: Place | None) -> Sealed | None:
+        self._tail = None
         async with self.pool.acquire() as connection, connection.transaction(isolation="read_committed"):
             row = await connection.fetchrow(LOCK, self.shard)
             if row is None:
@@ -94,43 +102,39 @@ class PostgresLedger:
                 raise LogWentBackError(f"ends at {before.last.pos}, had {seen.pos if seen else None}")
             self.clock.check(before.now)
             # Whatever was committed before `before.now` is seen by this statement, for it began later.
-            rows = await connection.fetch(TAKE, self.shard, limit)
+            rows = sorted(await connection.fetch(TAKE, self.shard, limit), key=itemgetter("id"))
             drained = len(rows) < limit
-            if rows:
-                last = await self._append(connection, before, sorted(rows, key=lambda row: row["id"]))
-            else:
-                last = before.last
+            entries = sealed_after(before, self.shard, [row["body"] for row in rows])
+            last = entries[-1].place if entries else before.last
             head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
-            await self._move(connection, head, moved=bool(rows))
-            return Sealed(head=head, count=len(rows), drained=drained)
+            await self._keep(connection, head, rows, entries)
+        self._tail = before.last, entries
+        return Sealed(head=head, count=len(entries), drained=drained)
 
-    async def _append(self, connection: Connection, head: Head, rows: list[asyncpg.Record]) -> Place:
-        ms, last, entries = max(head.last.ms, _milliseconds(head.now)), head.last, list[Entry]()
-        for row in rows:
-            entries.append(seal_after(last, self.shard, ms, row["body"]))
-            last = entries[-1].place
+    async def _keep(
+        self, connection: Connection, head: Head, rows: Sequence[asyncpg.Record], entries: Sequence[Entry]
+    ) -> None:
+        pos, t = (head.closed.pos, head.closed.t) if head.closed else (0, None)
+        if not entries:
+            await connection.execute(CLOSE, self.shard, pos, t)
+            return
+        names = ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type")
         await connection.execute(
             APPEND,
             self.shard,
-            ms,
+            head.last.ms,
             [entry.pos for entry in entries],
-            *([row[name] for row in rows] for name in ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type")),
+            *([row[name] for row in rows] for name in names),
             [entry.body for entry in entries],
             [entry.salt for entry in entries],
             [entry.commit for entry in entries],
             [entry.prev_hash for entry in entries],
             [entry.hash for entry in entries],
+            head.last.pos,
+            head.last.hash,
+            pos,
+            t,
         )
-        return last
-
-    async def _move(self, connection: Connection, head: Head, *, moved: bool) -> None:
-        last, closed = head.last, head.closed
-        pos, t = (closed.pos, closed.t) if closed else (0, None)
-        if moved:
-            await connection.execute(MOVE, self.shard, last.pos, last.ms, last.hash, pos, t)
-        else:
-            await connection.execute(NO_WAIT)
-            await connection.execute(CLOSE, self.shard, pos, t)
 
     async def head(self) -> Head:
         async with self.pool.acquire() as connection:
@@ -143,6 +147,8 @@ class PostgresLedger:
         return head_of(row)
 
     async def entries_after(self, pos: int, limit: int) -> list[Entry]:
+        if self._tail is not None and self._tail[0].pos <= pos:
+            return self._tail[1][pos - self._tail[0].pos :][:limit]
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             head = await self._head(connection)
             rows = await connection.fetch(AFTER, self.shard, max(pos, head.base.pos), limit)
@@ -160,6 +166,15 @@ class PostgresLedger:
                 first_kept=first,
                 floor=floor or 0,
             )
+
+
+def sealed_after(head: Head, shard: int, bodies: Sequence[bytes]) -> list[Entry]:
+    """Return `bodies` as the entries that follow `head`, all of one moment."""
+    ms, last, entries = max(head.last.ms, _milliseconds(head.now)), head.last, list[Entry]()
+    for body in bodies:
+        entries.append(seal_after(last, shard, ms, body))
+        last = entries[-1].place
+    return entries
 
 
 def _closed(before: Head, last: Place, *, drained: bool) -> Closed | None:
