@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from pydantic_core import to_json
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -26,17 +27,14 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end
 if last ~= ARGV[1] then return {'MISMATCH', last} end
 """
-# ARGV: expected, oldest millisecond to keep, watermark's pos, t_us and incarnation ('' for none), number of entries,
-# then for each its id, the number of its field names and values, and these.
+# ARGV: expected, oldest millisecond to keep, watermark's pos, t_us and incarnation ('' for none), and the entries as
+# JSON: a list for each, its id, then field names and values. As arguments they cost the client several times as much.
 # Everything happens or, out of memory, nothing: Redis refuses the first write, never a later one.
 COMPARE_AND_APPEND = (
     LAST
     + """
-local at = 7
-for _ = 1, tonumber(ARGV[6]) do
-  local id, size = ARGV[at], tonumber(ARGV[at + 1])
-  last = redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[2], id, unpack(ARGV, at + 2, at + 1 + size))
-  at = at + 2 + size
+for _, entry in ipairs(cjson.decode(ARGV[6])) do
+  last = redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[2], unpack(entry))
 end
 if ARGV[5] ~= '' then
   local t = redis.call('HGET', KEYS[2], 't_us')
@@ -97,12 +95,9 @@ class RedisStreamWriter:
     async def append(
         self, expected: StreamId | None, entries: Sequence[Entry], closed: Closed | None, keep_from_ms: int
     ) -> Appended | Mismatch:
-        arguments = [UNKNOWN if expected is None else str(expected), f"{max(keep_from_ms, 0)}-0"]
+        arguments: list[str | bytes] = [UNKNOWN if expected is None else str(expected), f"{max(keep_from_ms, 0)}-0"]
         arguments += ["", "", ""] if closed is None else [str(closed.pos), str(_us(closed.t)), str(closed.incarnation)]
-        arguments.append(str(len(entries)))
-        for entry in entries:
-            fields = [text for field in fields_of(entry).items() for text in field]
-            arguments += [str(entry.id), str(len(fields)), *fields]
+        arguments.append(to_json([_line(entry) for entry in entries]))
         try:
             return _outcome(await self._append(keys=self._keys, args=arguments))
         except (RedisError, OSError) as error:
@@ -113,6 +108,13 @@ class RedisStreamWriter:
             return _outcome(await self._delete(keys=self._keys, args=[str(expected)]))
         except (RedisError, OSError) as error:
             raise StreamDownError(type(error).__name__) from error
+
+
+def _line(entry: Entry) -> list[str]:
+    line = [str(entry.id)]
+    for field in fields_of(entry).items():
+        line += field
+    return line
 
 
 def _outcome(answer: list[bytes]) -> Appended | Mismatch:

@@ -48,6 +48,17 @@ async def test_what_was_appended_is_read_in_order_from_any_place(stream):
     assert await reader.read(LOG[4].id) == ()
 
 
+@pytest.mark.parametrize("text", ["", "\0", '"\\\n\x1f\x7f', "\u20ac \U0001f600 \ufb33", "\\u0000"], ids=ascii)
+async def test_whatever_a_text_is_made_of_is_read_as_it_was_appended(stream, text):
+    writer, reader = stream
+    event = replace(an_event(colour=text, note=text), requestid=text)
+    entry = seal_after(BASE, 0, 1000, body_of(event))
+
+    assert await writer.append(NOTHING, [entry], None, 0) == Appended()
+
+    assert await reader.read(NOTHING) == (entry,)
+
+
 @pytest.mark.parametrize("expected", [None, NOTHING, LOG[0].id, LOG[2].id])
 async def test_nothing_is_appended_to_a_stream_that_ends_otherwise(stream, expected):
     writer, reader = stream
