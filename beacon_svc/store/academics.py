@@ -1,6 +1,7 @@
 """The copy of academics: which schools and rooms there are."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from beacon_svc.ports import PlaceKind
@@ -14,6 +15,8 @@ CONSUMER, ACADEMICS = "beacon.copy", "academics"
 # What was made a moment ago is on its way; the promise of freshness comes four times a second.
 PATIENCE_S = 1.5
 LOOK_EVERY_S = 0.05
+# as_of is of academics' clock, the question of ours. attendance_svc raises the alarm when they are further apart.
+CLOCKS_APART = timedelta(milliseconds=250)
 
 KEEP = """
 INSERT INTO academics_copy (id, kind, school_id, retired, version, shard) VALUES ($1, $2, $3, $4, $5, $6)
@@ -25,7 +28,9 @@ LOOK = """
 SELECT clock_timestamp() AS now,
        (SELECT NOT retired FROM academics_copy WHERE kind = $1 AND id = $2 AND school_id = $3) AS is_there,
        (SELECT as_of FROM streams_checkpoint
-        WHERE consumer = $4 AND source = $5 AND shard = $6 AND state = 'running') AS as_of
+        WHERE consumer = $4 AND source = $5 AND shard = $6 AND state = 'running') AS as_of,
+       EXISTS (SELECT FROM streams_parked WHERE consumer = $4 AND source = $5 AND dropped_at IS NULL
+               AND (agg_id = $2 OR (agg_id IS NULL AND shard = $6))) AS is_tainted
 """
 
 
@@ -43,7 +48,10 @@ class PostgresAcademicsCopy:
 
 
 class CopiedPlaces:
-    """Satisfies ports.Places. Says no only once the copy holds everything that was committed before the question."""
+    """Satisfies ports.Places. Says no only once the copy holds everything that was committed before the question.
+
+    What events were put aside of is neither there nor missing: nobody knows until an operator has looked.
+    """
 
     def __init__(self, pool: Pool, *, shard_count: int, patience_s: float = PATIENCE_S) -> None:
         self._pool, self._shard_count, self._patience_s = pool, shard_count, patience_s
@@ -54,10 +62,12 @@ class CopiedPlaces:
         for _ in range(int(self._patience_s / LOOK_EVERY_S)):
             async with connection(self._pool) as lent:
                 seen = await lent.fetchrow(LOOK, *question)
-            if seen is None or seen["is_there"] is not None:
-                return bool(seen and seen["is_there"])
+            if seen is None or seen["is_tainted"]:
+                break
+            if seen["is_there"] is not None:
+                return bool(seen["is_there"])
             asked_at = asked_at or seen["now"]
-            if seen["as_of"] is not None and seen["as_of"] >= asked_at:
+            if seen["as_of"] is not None and seen["as_of"] >= asked_at + CLOCKS_APART:
                 return False
             await asyncio.sleep(LOOK_EVERY_S)
         raise UnavailableError("academics_down")

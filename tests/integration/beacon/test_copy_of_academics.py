@@ -1,26 +1,36 @@
 """From academics' log over its stream into the copy that says which schools and rooms there are."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from beacon_svc.store.academics import CopiedPlaces
 from contracts.events.academics import ClassroomCreated, ClassroomDeleted, SchoolCreated
 from contracts.events.envelope import Aggregate, Cause, wrap
 from contracts.ids import new_id
+from contracts.problems import UnavailableError
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.demo.devices import new_key, public_pem
 from infra.grpc_server import Identity, build_server, start_server
 from streams import schema
 from streams.log_postgres import PostgresEventLog
 from streams.log_service import EventLogServicer
+from streams.names import shard_of
 from streams.outbox import Outbox
 from streams.redis_client import writer_client
 from streams.relay import Relay
-from tests.integration.beacon.conftest import SHARDS
+from tests.integration.beacon.conftest import COPY_IS_COMPLETE, KNOW, SHARDS
+
+UP_TO = "UPDATE streams_checkpoint SET as_of = clock_timestamp() + $1"
+PARK = """
+INSERT INTO streams_parked (consumer, source, shard, pos, ms, agg_id, reason)
+VALUES ('beacon.copy', 'academics', $1, 1, 1, $2, 'poison')
+"""
 
 
 class Academics:
@@ -88,3 +98,31 @@ async def test_a_room_that_was_made_a_moment_ago_is_known_and_one_that_is_gone_i
             gone = await service.dev.put(path, {"classroom_id": str(room)})
 
     assert [there.word, elsewhere.word, gone.word] == ["200", "not_found", "not_found"]
+
+
+async def test_a_no_waits_until_the_copy_is_further_than_the_clocks_may_be_apart(database):
+    async with asyncpg.create_pool(database.admin_url, min_size=0) as pool:
+        await pool.execute(COPY_IS_COMPLETE)
+        places = CopiedPlaces(pool, shard_count=SHARDS, patience_s=0.1)
+
+        await pool.execute(UP_TO, timedelta(milliseconds=200))
+        with pytest.raises(UnavailableError, match="academics_down"):
+            await places.has("classroom", uuid4(), school_id=uuid4())
+        await pool.execute(UP_TO, timedelta(minutes=1))
+        assert not await places.has("classroom", uuid4(), school_id=uuid4())
+
+
+@pytest.mark.parametrize("what", ["an event of the room", "an event of anybody"])
+async def test_nothing_is_said_of_a_room_while_events_are_put_aside_that_may_be_about_it(database, what):
+    school, room = uuid4(), uuid4()
+    async with asyncpg.create_pool(database.admin_url, min_size=0) as pool:
+        await pool.execute(COPY_IS_COMPLETE)
+        places = CopiedPlaces(pool, shard_count=SHARDS)
+        await pool.execute(KNOW, room, "classroom", school)
+        assert await places.has("classroom", room, school_id=school)
+
+        await pool.execute(PARK, shard_of(school, SHARDS), room if what == "an event of the room" else None)
+        with pytest.raises(UnavailableError, match="academics_down"):
+            await places.has("classroom", room, school_id=school)
+        with pytest.raises(UnavailableError) if what == "an event of anybody" else nullcontext():
+            assert not await places.has("classroom", uuid4(), school_id=school)
