@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.faults.table import Figures, Ledger
+from tests.faults.table import Ledger
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCHEDULES, LONG_SCHEDULES = 10_000, 100_000  # of each of the two kinds
@@ -22,7 +22,6 @@ def main():
     try:
         long = ["--long"] if options.long else []
         failed = pytest.main(["-q", "-m", "fault", *long, "tests/faults"], plugins=[ledger])
-        failed |= pytest.main(["-q", COMPARED], plugins=[Passed(ledger, 15)])
         schedules, _ = simulator.communicate()
     finally:
         simulator.kill()
@@ -38,20 +37,6 @@ def main():
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"held": held, **report}, indent=2) + "\n")
     sys.exit(not held)
-
-
-COMPARED = "tests/integration/attendance/test_outages_change_nothing.py"
-
-
-class Passed:
-    """A plugin of pytest: counts tests that passed as faults that were injected, and failures as losses."""
-
-    def __init__(self, ledger, number):
-        self.ledger, self.number = ledger, number
-
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call":
-            self.ledger.add(self.number, Figures(injected=report.passed, lost=report.failed))
 
 
 def read_options():

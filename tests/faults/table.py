@@ -1,7 +1,7 @@
 """The faults, and what was counted while each was played."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 
 # Numbers are names for ever: tests carry them as `@pytest.mark.fault(2)`.
 FAULTS = {
@@ -33,6 +33,12 @@ LATER = {
     22: "a copy is built anew beside the live one: there is no rebuild by generation yet",
     23: "reincarnation after a restore: an operator's command that is not there yet",
 }
+# Where it is not events of a stream that are counted.
+COUNTED = {
+    15: "attempts: injected had to wait, applied are judged in the end, false as of are judged otherwise than without",
+    16: "events, and courses as in 21",
+    21: "courses: committed were due, applied are closed, doubled closed again, out of order closed early",
+}
 
 
 @dataclass(slots=True)
@@ -56,11 +62,6 @@ class Figures:
     def add(self, other: "Figures") -> None:
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-
-    def shown(self) -> list[str]:
-        """Return the counts as text; a dash where a fault is judged otherwise than by counting events."""
-        counted = asdict(self)
-        return [str(n) if n or self.committed else "-" for n in counted.values()]
 
     @property
     def is_clean(self) -> bool:
@@ -94,8 +95,10 @@ class Ledger:
         yield f"{'#':>2}  {'fault':<76}{''.join(f'{name:>13}' for name in names)}"
         for number, fault in sorted(FAULTS.items()):
             if row := self.rows.get(number):
-                yield f"{number:>2}  {fault:<76}{''.join(f'{count:>13}' for count in row.shown())}"
+                yield f"{number:>2}  {fault:<76}{''.join(f'{count:>13}' for count in astuple(row))}"
             else:
                 yield f"{number:>2}  {fault:<76}   not played"
+        for number, what in sorted(COUNTED.items()):
+            yield f"{number:>2}  counts {what}"
         for number, why in sorted(LATER.items()):
             yield f"{number:>2}  later: {why}"
