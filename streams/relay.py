@@ -16,7 +16,7 @@ from streams.append import Mismatch, RedisStreamWriter, StreamDownError, StreamW
 from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError, went_back
 from streams.reconcile import Halt, Resume, StartOver, reconcile
-from streams.seal import KEPT_IN_STREAM, PostgresLedger
+from streams.seal import KEPT_IN_STREAM, PostgresLedger, Sealer
 from streams.waiting import is_set_within
 
 SEAL_LIMIT = 500
@@ -158,9 +158,10 @@ class Relay:
         self._source, self._pool = source, pool
         self._longest_s = WATERMARK_S if watermarks else LONGEST_S
         self._woken = {shard: asyncio.Event() for shard in shards}
+        sealer = Sealer(pool)
         self._relays = {
             shard: ShardRelay(
-                PostgresLedger(pool=pool, shard=shard),
+                PostgresLedger(pool=pool, shard=shard, sealer=sealer),
                 RedisStreamWriter(redis, source=source, shard=shard),
                 watermarks=watermarks,
             )

@@ -6,7 +6,8 @@ the same position twice.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -14,33 +15,40 @@ from uuid import UUID
 
 import asyncpg
 
+from infra.coalescer import Coalescer
 from infra.postgres import Connection, Pool
 from streams.chain import seal_after
 from streams.entries import Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Evidence, LogWentBackError, Sealed, ShardMissingError, went_back
 
-LOCK = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1 FOR UPDATE SKIP LOCKED"
+LOCK = """
+SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = ANY ($1::smallint[]) ORDER BY shard
+FOR UPDATE SKIP LOCKED
+"""
 FIND = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1"
 TAKE = """
-WITH batch AS (SELECT id FROM streams_pending WHERE shard = $1 ORDER BY id LIMIT $2)
+WITH batch AS (
+    SELECT p.id FROM unnest($1::smallint[], $2::integer[]) AS w (shard, most) CROSS JOIN LATERAL (
+        SELECT id FROM streams_pending WHERE shard = w.shard ORDER BY id LIMIT w.most
+    ) AS p
+)
 DELETE FROM streams_pending p USING batch b WHERE p.id = b.id
-RETURNING p.id, event_id, agg_type, agg_id, aggver, tenant, type, body
+RETURNING p.id, shard, event_id, agg_type, agg_id, aggver, tenant, type, body
 """
 APPEND = """
-WITH appended AS (
-    INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
-                             salt, commit, prev_hash, hash)
-    SELECT $1, $2, e.*
-    FROM unnest($3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[], $10::bytea[],
-                $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[]) AS e
-)
-UPDATE streams_shard SET last_pos = $15, last_ms = $2, last_hash = $16, closed_pos = $17, closed_t = $18
-WHERE shard = $1
+INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+                         salt, commit, prev_hash, hash)
+SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[],
+                     $8::uuid[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[])
 """
-# Losing the promise in a crash is harmless: the next one is newer. So it does not wait for the disk.
-CLOSE = """
-UPDATE streams_shard SET closed_pos = $2, closed_t = $3
-WHERE shard = $1 AND set_config('synchronous_commit', 'off', true) = 'off'
+# $7: whether to wait for the disk. Losing a promise in a crash is harmless: the next one is newer.
+MOVE = """
+UPDATE streams_shard AS s
+SET last_pos = h.last_pos, last_ms = h.last_ms, last_hash = h.last_hash, closed_pos = h.closed_pos,
+    closed_t = h.closed_t
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::timestamptz[])
+     AS h (shard, last_pos, last_ms, last_hash, closed_pos, closed_t)
+WHERE s.shard = h.shard AND ($7 OR set_config('synchronous_commit', 'off', true) = 'off')
 """
 AFTER = """
 SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
@@ -80,83 +88,141 @@ class ClockWatch:
         self._last = (now, elapsed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A shard that is to be sealed. limit: of events. seen: the last entry that its stream was given."""
+
+    shard: int
+    limit: int
+    seen: Place | None
+    clock: ClockWatch
+
+    def check(self, before: Head) -> None:
+        """Pass when the log may go on from `before`. Raises: LogWentBackError, ClockJumpedError."""
+        if went_back(before.last, self.seen):
+            raise LogWentBackError(f"ends at {before.last.pos}, had {self.seen.pos if self.seen else None}")
+        self.clock.check(before.now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """What one sealing of one shard adds. rows: the events as they were pending, in order of their entries."""
+
+    before: Head
+    head: Head
+    rows: Sequence[asyncpg.Record]
+    entries: Sequence[Entry]
+    drained: bool
+
+
+class Sealer:
+    """Seals shards, those that ask at the same time in one transaction. A shard asks once at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._sealing: Coalescer[Wish, Extension | None] = Coalescer(self._seal)
+
+    async def seal(self, wish: Wish) -> Extension | None:
+        """Return what was added to the shard's log; None when another relay is at it.
+
+        Raises: as streams.ledger.Ledger.seal.
+        """
+        return await self._sealing.submit(wish)
+
+    async def _seal(self, wishes: Sequence[Wish]) -> Sequence[Extension | BaseException | None]:
+        found: dict[int, Extension | BaseException | None] = {}
+        async with self._pool.acquire() as connection, connection.transaction(isolation="read_committed"):
+            rows = await connection.fetch(LOCK, [wish.shard for wish in wishes])
+            heads = {row["shard"]: head_of(row) for row in rows}
+            good: list[Wish] = []
+            for wish in wishes:
+                try:
+                    if wish.shard in heads:
+                        wish.check(heads[wish.shard])
+                        good.append(wish)
+                    else:
+                        await find_head(connection, wish.shard)
+                        found[wish.shard] = None
+                except (LogWentBackError, ClockJumpedError, ShardMissingError) as error:
+                    found[wish.shard] = error
+            found |= await self._extend(connection, good, heads)
+        return [found[wish.shard] for wish in wishes]
+
+    async def _extend(
+        self, connection: Connection, wishes: Sequence[Wish], heads: Mapping[int, Head]
+    ) -> dict[int, Extension]:
+        shards, limits = [wish.shard for wish in wishes], [wish.limit for wish in wishes]
+        # Whatever was committed before the heads' `now` is seen by this statement, for it began later.
+        taken: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
+        for row in sorted(await connection.fetch(TAKE, shards, limits), key=itemgetter("id")):
+            taken[row["shard"]].append(row)
+        runs = {wish.shard: _run(wish, heads[wish.shard], taken[wish.shard]) for wish in wishes}
+        pairs = [pair for run in runs.values() for pair in zip(run.rows, run.entries, strict=True)]
+        if pairs:
+            await connection.execute(APPEND, *zip(*(_log_row(*pair) for pair in pairs), strict=True))
+        if runs:
+            moved = zip(*(_head_row(shard, run.head) for shard, run in runs.items()), strict=True)
+            await connection.execute(MOVE, *moved, bool(pairs))
+        return runs
+
+
+def _run(wish: Wish, before: Head, rows: Sequence[asyncpg.Record]) -> Extension:
+    entries = sealed_after(before, wish.shard, [row["body"] for row in rows])
+    last = entries[-1].place if entries else before.last
+    drained = len(rows) < wish.limit
+    head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
+    return Extension(before=before, head=head, rows=rows, entries=entries, drained=drained)
+
+
+def _log_row(row: asyncpg.Record, entry: Entry) -> tuple[object, ...]:
+    """Columns as in APPEND."""
+    event = (row[name] for name in ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type"))
+    return entry.shard, entry.ms, entry.pos, *event, entry.body, entry.salt, entry.commit, entry.prev_hash, entry.hash
+
+
+def _head_row(shard: int, head: Head) -> tuple[object, ...]:
+    """Columns as in MOVE."""
+    last, closed = head.last, head.closed
+    return shard, last.pos, last.ms, last.hash, closed.pos if closed else 0, closed.t if closed else None
+
+
 @dataclass(slots=True, kw_only=True)
 class PostgresLedger:
-    """The log of one shard in Postgres; satisfies streams.ledger.Ledger."""
+    """The log of one shard in Postgres; satisfies streams.ledger.Ledger. sealer: shared with the other shards."""
 
     pool: Pool
     shard: int
+    sealer: Sealer | None = None
     clock: ClockWatch = field(default_factory=ClockWatch)
-    # The end of the log as this process has just written it: that needs not be read.
-    _tail: tuple[Place, list[Entry]] | None = None
+    # What this process has just added needs not be read.
+    _tail: Extension | None = None
+
+    def __post_init__(self) -> None:
+        self.sealer = self.sealer or Sealer(self.pool)
 
     async def seal(self, *, limit: int, seen: Place | None) -> Sealed | None:
+        assert self.sealer is not None  # noqa: S101 -- set above
         self._tail = None
-        async with self.pool.acquire() as connection, connection.transaction(isolation="read_committed"):
-            row = await connection.fetchrow(LOCK, self.shard)
-            if row is None:
-                await self._head(connection)
-                return None
-            before = head_of(row)
-            if went_back(before.last, seen):
-                raise LogWentBackError(f"ends at {before.last.pos}, had {seen.pos if seen else None}")
-            self.clock.check(before.now)
-            # Whatever was committed before `before.now` is seen by this statement, for it began later.
-            rows = sorted(await connection.fetch(TAKE, self.shard, limit), key=itemgetter("id"))
-            drained = len(rows) < limit
-            entries = sealed_after(before, self.shard, [row["body"] for row in rows])
-            last = entries[-1].place if entries else before.last
-            head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
-            await self._keep(connection, head, rows, entries)
-        self._tail = before.last, entries
-        return Sealed(head=head, count=len(entries), drained=drained)
-
-    async def _keep(
-        self, connection: Connection, head: Head, rows: Sequence[asyncpg.Record], entries: Sequence[Entry]
-    ) -> None:
-        pos, t = (head.closed.pos, head.closed.t) if head.closed else (0, None)
-        if not entries:
-            await connection.execute(CLOSE, self.shard, pos, t)
-            return
-        names = ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type")
-        await connection.execute(
-            APPEND,
-            self.shard,
-            head.last.ms,
-            [entry.pos for entry in entries],
-            *([row[name] for row in rows] for name in names),
-            [entry.body for entry in entries],
-            [entry.salt for entry in entries],
-            [entry.commit for entry in entries],
-            [entry.prev_hash for entry in entries],
-            [entry.hash for entry in entries],
-            head.last.pos,
-            head.last.hash,
-            pos,
-            t,
-        )
+        run = await self.sealer.seal(Wish(shard=self.shard, limit=limit, seen=seen, clock=self.clock))
+        self._tail = run
+        return None if run is None else Sealed(head=run.head, count=len(run.entries), drained=run.drained)
 
     async def head(self) -> Head:
         async with self.pool.acquire() as connection:
-            return await self._head(connection)
-
-    async def _head(self, connection: Connection) -> Head:
-        row = await connection.fetchrow(FIND, self.shard)
-        if row is None:
-            raise ShardMissingError(f"shard {self.shard}")
-        return head_of(row)
+            return await find_head(connection, self.shard)
 
     async def entries_after(self, pos: int, limit: int) -> list[Entry]:
-        if self._tail is not None and self._tail[0].pos <= pos:
-            return self._tail[1][pos - self._tail[0].pos :][:limit]
+        if self._tail is not None and self._tail.before.last.pos <= pos:
+            start = pos - self._tail.before.last.pos
+            return list(self._tail.entries[start : start + limit])
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-            head = await self._head(connection)
+            head = await find_head(connection, self.shard)
             rows = await connection.fetch(AFTER, self.shard, max(pos, head.base.pos), limit)
             return [entry_of(self.shard, head.incarnation, row) for row in rows]
 
     async def evidence(self, actual: StreamId) -> Evidence:
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-            head = await self._head(connection)
+            head = await find_head(connection, self.shard)
             at = await connection.fetchrow(AT, self.shard, actual.pos) if actual.pos > head.base.pos else None
             first = await connection.fetchval(FIRST, self.shard, head.base.pos)
             floor = await connection.fetchval(FLOOR, self.shard, _milliseconds(head.now - KEPT_IN_STREAM))
@@ -166,6 +232,14 @@ class PostgresLedger:
                 first_kept=first,
                 floor=floor or 0,
             )
+
+
+async def find_head(connection: Connection, shard: int) -> Head:
+    """Return how far a shard's log goes. Raises: ShardMissingError."""
+    row = await connection.fetchrow(FIND, shard)
+    if row is None:
+        raise ShardMissingError(f"shard {shard}")
+    return head_of(row)
 
 
 def sealed_after(head: Head, shard: int, bodies: Sequence[bytes]) -> list[Entry]:

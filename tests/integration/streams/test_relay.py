@@ -1,6 +1,7 @@
 """What is committed gets into the stream: all of it, once, in order, whatever became of Redis."""
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from streams.codec import read_entry
 from streams.entries import parse_stream_id
 from streams.ledger import LogWentBackError
-from streams.seal import LOCK, PostgresLedger
+from streams.seal import LOCK, PostgresLedger, Sealer
+from tests.streams_builders import SCHOOLS
 from tests.waiting import until
 
 KEY = "{academics:0}:ev"
@@ -81,12 +83,39 @@ async def test_while_one_relay_seals_another_takes_nothing_and_promises_nothing(
     await writer.paint(3)
     before = await pool.fetchrow("SELECT * FROM streams_shard WHERE shard = 0")
     async with pool.acquire() as sealing, sealing.transaction():
-        await sealing.execute(LOCK, 0)
+        await sealing.execute(LOCK, [0])
 
         assert await PostgresLedger(pool=pool, shard=0).seal(limit=10, seen=None) is None
 
     assert await pool.fetchrow("SELECT * FROM streams_shard WHERE shard = 0") == before
     assert await pool.fetchval("SELECT count(*) FROM streams_pending") == 3
+
+
+async def test_shards_that_ask_together_are_sealed_in_one_transaction(pool, writer):
+    sealer = Sealer(pool)
+    for shard in (0, 2):
+        await writer.paint(3, school=SCHOOLS[shard])
+    ledgers = [PostgresLedger(pool=pool, shard=shard, sealer=sealer) for shard in (0, 1, 2)]
+
+    sealed = await asyncio.gather(*(ledger.seal(limit=10, seen=None) for ledger in ledgers))
+
+    assert [(each.count, each.drained) for each in sealed] == [(3, True), (0, True), (3, True)]
+    assert await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM streams_log") == 1
+    assert [len(await ledger.entries_after(0, 10)) for ledger in ledgers] == [3, 0, 3]
+
+
+async def test_a_shard_that_may_not_go_on_does_not_hold_up_those_it_is_sealed_with(pool, writer):
+    sealer = Sealer(pool)
+    await writer.paint(3, school=SCHOOLS[1])
+    good, bad = (PostgresLedger(pool=pool, shard=shard, sealer=sealer) for shard in (1, 0))
+    ahead = replace((await bad.head()).last, pos=7)
+
+    sealed, refused = await asyncio.gather(
+        good.seal(limit=10, seen=None), bad.seal(limit=10, seen=ahead), return_exceptions=True
+    )
+
+    assert sealed.count == 3
+    assert isinstance(refused, LogWentBackError)
 
 
 async def test_a_flushed_stream_is_filled_again_with_the_same_ids(redis, writer, relay):
