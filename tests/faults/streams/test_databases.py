@@ -1,6 +1,5 @@
 """PostgreSQL is killed, writers are slow: what was acknowledged is there, and only what is slow waits."""
 
-import asyncio
 import signal
 
 import asyncpg
@@ -28,10 +27,11 @@ async def test_a_database_that_went_away_in_the_middle_loses_nothing(theatre, ow
             own_postgres.child.process.wait()
         else:
             own_postgres.stop()
-        await asyncio.sleep(0.5)
+        before = theatre.turned_away
+        await until(lambda: theatre.turned_away >= before + 5, PATIENCE_S)
         own_postgres.start()
         theatre.injected += 1
-        await asyncio.sleep(2)
+        await theatre.acknowledged_more(100)
 
     await theatre.settled()
 

@@ -1,6 +1,5 @@
 """Relays and consumers that are killed, stopped, doubled: every event takes effect once and in order."""
 
-import asyncio
 import random
 import signal
 
@@ -10,6 +9,7 @@ from tests.faults.streams.theatre import PATIENCE_S
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
+APPLIED = "SELECT count(*) FROM effect"
 
 
 def quick(point):
@@ -53,7 +53,8 @@ async def test_everybody_killed_again_and_again_under_load(theatre):
     parts = dict(zip(("relay", "consumer"), theatre.both(), strict=True))
     async with theatre.load():
         for _ in range(8):
-            await asyncio.sleep(chance.uniform(0.3, 1.0))
+            # Both are at work again, and somewhere in the middle of it.
+            await theatre.applied(await theatre.copy_pool.fetchval(APPLIED) + chance.randrange(5, 60))
             part = chance.choice(["relay", "consumer"])
             parts[part].kill()
             theatre.injected += 1
@@ -109,7 +110,7 @@ async def test_replicas_come_and_go_under_load(theatre):
         await until(lambda: theatre.copy_pool.fetchval("SELECT count(*) > 20 FROM effect"), PATIENCE_S)
         replicas.append(theatre.start("consumer", owner="c"))
         for replica in replicas[:2]:
-            await asyncio.sleep(0.7)
+            await theatre.acknowledged_more(50)
             replica.send_signal(signal.SIGTERM)
             theatre.injected += 1
         await theatre.running("c")

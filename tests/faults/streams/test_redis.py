@@ -22,6 +22,10 @@ async def stays_fresh(theatre, seconds):
     return worst
 
 
+async def has_grown(client, length):
+    return await client.xlen("{academics:0}:ev") >= length
+
+
 @pytest.mark.fault(8)
 async def test_a_flush_under_load_is_made_good_within_five_seconds(theatre, client):
     theatre.both()
@@ -71,11 +75,11 @@ async def test_a_stream_that_lost_its_tail_in_a_failover_is_rewound(theatre, cli
     theatre.both()
     async with theatre.load():
         await until(lambda: client.exists("{academics:0}:ev"), PATIENCE_S)
-        replica = await client.dump("{academics:0}:ev")
-        await asyncio.sleep(0.5)
+        replica, length = await client.dump("{academics:0}:ev"), await client.xlen("{academics:0}:ev")
+        await until(lambda: has_grown(client, length + 20), PATIENCE_S)
         await client.restore("{academics:0}:ev", 0, replica, replace=True)
         theatre.injected += 1
-        await asyncio.sleep(0.5)
+        await theatre.acknowledged_more(50)
 
     await theatre.settled()
 
@@ -130,7 +134,7 @@ async def test_a_full_redis_keeps_its_streams_contiguous_and_goes_on_afterwards(
             worst = await stays_fresh(theatre, outage_s)
         finally:
             await client.config_set("maxmemory", 0)
-        await asyncio.sleep(1.5)
+        await theatre.acknowledged_more(100)
 
     assert worst < FRESH_S
     await theatre.settled()

@@ -49,6 +49,7 @@ class Theatre:
         self.processes, self.acknowledged, self.samples = [], [], []
         self.pool, self.copy_pool, self.writer = None, None, None
         self.injected, self.skipped, self.by_aggregate, self.lease_s = 0, set(), False, 2
+        self.turned_away = 0
 
     def start(self, part, **settings):
         """Start a process; return it."""
@@ -73,6 +74,7 @@ class Theatre:
                 ids = await self.writer.paint(**({"school": SCHOOLS[n % 3]} | changes))
                 self.acknowledged.append((ids[0], await self.pool.fetchval(RECORDED)))
             except AWAY:
+                self.turned_away += 1
                 await asyncio.sleep(0.05)
             await asyncio.sleep(pause_s)
 
@@ -172,6 +174,11 @@ class Theatre:
     async def running(self, name="a"):
         """Wait until a replica holds the lease."""
         await until(lambda: self.copy_pool.fetchval(HELD, name), PATIENCE_S)
+
+    async def acknowledged_more(self, count):
+        """Wait until so many more events were acknowledged to the load."""
+        goal = len(self.acknowledged) + count
+        await until(lambda: len(self.acknowledged) >= goal, PATIENCE_S)
 
     async def applied(self, count):
         """Wait until so many events have taken effect."""
