@@ -1,5 +1,6 @@
 """Stream door of attendance_svc: what happens here when academics says that something changed there."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from contracts.events.academics import (
@@ -20,24 +21,29 @@ from infra.postgres import Connection
 from streams.codec import Delivered
 from streams.parking import Handlers
 
+CourseNews = tuple[CourseState, Delivered]
+GroupNews = tuple[GroupState | GroupMembershipChanged, Delivered]
+
 COPY = "attendance.copy"
 ACADEMICS = "academics"
+COURSES = frozenset(
+    kind.type
+    for kind in (CourseCreated, CourseUpdated, CourseCancelled, CourseSignatureClosed, CourseSignatureReopened)
+)
+GROUPS = frozenset(kind.type for kind in (GroupCreated, GroupUpdated, GroupDeleted))
 
 
 class AcademicsCopy(Protocol):
-    """The copy of academics. Each method returns False when this version, or a later one, was there."""
+    """The copy of academics. What is there already, or a later version of it, is left as it is."""
 
-    async def keep_course(self, connection: Connection, course: CourseState, event: Delivered) -> bool:
-        """Keep this version of a course."""
+    async def keep_courses(self, connection: Connection, news: Sequence[CourseNews]) -> list[CourseNews]:
+        """Keep these versions of courses, in their order; return those that are new."""
 
     async def keep_preferences(self, connection: Connection, preferences: PreferencesUpdated, event: Delivered) -> bool:
-        """Keep this version of a school's preferences."""
+        """Keep this version of a school's preferences; return whether it is new."""
 
-    async def keep_group(self, connection: Connection, group: GroupState, event: Delivered) -> bool:
-        """Note that the group reached this version."""
-
-    async def keep_membership(self, connection: Connection, change: GroupMembershipChanged, event: Delivered) -> bool:
-        """Apply who joined and who left a group."""
+    async def keep_groups(self, connection: Connection, news: Sequence[GroupNews]) -> None:
+        """Note that groups reached these versions, and apply who joined and who left, in their order."""
 
     async def truncate_shard(self, connection: Connection, shard: int) -> None:
         """Empty the copy of one shard."""
@@ -46,8 +52,8 @@ class AcademicsCopy(Protocol):
 class ClosingTimers(Protocol):
     """The timers that close courses."""
 
-    async def follow_course(self, connection: Connection, course: CourseState, event: Delivered) -> None:
-        """Arm, re-arm, finish or cancel the timer of a course whose newest state this is."""
+    async def follow_courses(self, connection: Connection, news: Sequence[CourseNews]) -> None:
+        """Arm, re-arm, finish or cancel the timers of courses that these are the newest states of, in their order."""
 
     async def follow_preferences(self, connection: Connection, preferences: PreferencesUpdated) -> None:
         """Move the timers of the school's courses that are still open."""
@@ -59,8 +65,8 @@ class ClosingTimers(Protocol):
 class Sheets(Protocol):
     """What is published about who was there."""
 
-    async def follow_course(self, connection: Connection, course: CourseState, event: Delivered) -> None:
-        """Note when the sheet of a course whose newest state this is has to be looked at."""
+    async def follow_courses(self, connection: Connection, news: Sequence[CourseNews]) -> None:
+        """Note when the sheets of courses that these are the newest states of have to be looked at, in their order."""
 
 
 class AcademicsDoor:
@@ -71,35 +77,40 @@ class AcademicsDoor:
 
     def handlers(self) -> Handlers:
         """Return who takes which event. Schools and classrooms are not copied: no rule asks about them."""
-        return {
-            PreferencesUpdated.type: self.on_preferences_updated,
-            GroupCreated.type: self.on_group_changed,
-            GroupUpdated.type: self.on_group_changed,
-            GroupDeleted.type: self.on_group_changed,
-            GroupMembershipChanged.type: self.on_membership_changed,
-            CourseCreated.type: self.on_course_changed,
-            CourseUpdated.type: self.on_course_changed,
-            CourseCancelled.type: self.on_course_changed,
-            CourseSignatureClosed.type: self.on_course_changed,
-            CourseSignatureReopened.type: self.on_course_changed,
-        }
+        return dict.fromkeys((PreferencesUpdated.type, GroupMembershipChanged.type, *GROUPS, *COURSES), self.on_event)
 
-    async def on_course_changed(self, connection: Connection, event: Delivered) -> None:
-        course = CourseState.model_validate(event.data)
-        if await self._copy.keep_course(connection, course, event):
-            await self._timers.follow_course(connection, course, event)
-            await self._sheets.follow_course(connection, course, event)
+    async def on_event(self, connection: Connection, event: Delivered) -> None:
+        await self.on_events(connection, [event])
 
-    async def on_preferences_updated(self, connection: Connection, event: Delivered) -> None:
+    async def on_events(self, connection: Connection, events: Sequence[Delivered]) -> None:
+        """Apply events of a shard, in their order, as if one by one, but with few statements."""
+        courses, groups = list[CourseNews](), list[GroupNews]()
+        for event in events:
+            if event.type in COURSES:
+                courses.append((CourseState.model_validate(event.data), event))
+            elif event.type in GROUPS:
+                groups.append((GroupState.model_validate(event.data), event))
+            elif event.type == GroupMembershipChanged.type:
+                groups.append((GroupMembershipChanged.model_validate(event.data), event))
+            elif event.type == PreferencesUpdated.type:
+                # The timers of courses count with what their school preferred at that point of the log.
+                await self._keep_courses(connection, courses)
+                courses.clear()
+                await self._keep_preferences(connection, event)
+        await self._keep_courses(connection, courses)
+        if groups:
+            await self._copy.keep_groups(connection, groups)
+
+    async def _keep_courses(self, connection: Connection, news: Sequence[CourseNews]) -> None:
+        new = await self._copy.keep_courses(connection, news) if news else []
+        if new:
+            await self._timers.follow_courses(connection, new)
+            await self._sheets.follow_courses(connection, new)
+
+    async def _keep_preferences(self, connection: Connection, event: Delivered) -> None:
         preferences = PreferencesUpdated.model_validate(event.data)
         if await self._copy.keep_preferences(connection, preferences, event):
             await self._timers.follow_preferences(connection, preferences)
-
-    async def on_group_changed(self, connection: Connection, event: Delivered) -> None:
-        await self._copy.keep_group(connection, GroupState.model_validate(event.data), event)
-
-    async def on_membership_changed(self, connection: Connection, event: Delivered) -> None:
-        await self._copy.keep_membership(connection, GroupMembershipChanged.model_validate(event.data), event)
 
     async def forget_shard(self, connection: Connection, shard: int) -> None:
         """Empty one shard's copy: its source starts a new log, or the copy is made anew."""

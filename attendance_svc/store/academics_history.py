@@ -3,6 +3,8 @@
 Whoever gives the connection owns the transaction. Every function is safe to repeat: a version that is there is left.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,26 +12,36 @@ from contracts.events.academics import CourseState, GroupMembershipChanged, Grou
 from infra.postgres import Connection
 from streams.codec import Delivered
 
-# The row before ends where the new one begins; should academics' clock have gone back, both happen at once.
-KEEP_COURSE = """
-WITH ended AS (
-    UPDATE copy_course SET recorded_to = greatest($3, recorded_from)
-    WHERE course_id = $1 AND recorded_to = 'infinity' AND version < $2
-    RETURNING recorded_to
+FIND_COURSES = """
+SELECT course_id, version, recorded_from FROM copy_course WHERE course_id = ANY ($1) AND recorded_to = 'infinity'
+"""
+END_COURSES = """
+UPDATE copy_course c SET recorded_to = e.recorded_to
+FROM unnest($1::uuid[], $2::timestamptz[]) AS e (course_id, recorded_to)
+WHERE c.course_id = e.course_id AND c.recorded_to = 'infinity'
+"""
+# Lists come as text, since an array cannot hold arrays of different lengths.
+ADD_COURSES = """
+WITH added AS (
+    INSERT INTO copy_course (course_id, version, recorded_from, recorded_to, shard, school_id, start_at, end_at,
+                             is_online, closing_delay_minutes, signature_closed, signature_closed_at, closed_by,
+                             signing_open_until, cancelled, teacher_ids, group_ids, classroom_ids)
+    SELECT course_id, version, recorded_from, coalesce(recorded_to, 'infinity'), shard, school_id, start_at, end_at,
+           is_online, closing_delay_minutes, signature_closed, signature_closed_at, closed_by, signing_open_until,
+           cancelled, teacher_ids::uuid[], group_ids::uuid[], classroom_ids::uuid[]
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::uuid[],
+                $7::timestamptz[], $8::timestamptz[], $9::boolean[], $10::integer[], $11::boolean[],
+                $12::timestamptz[], $13::text[], $14::timestamptz[], $15::boolean[], $16::text[], $17::text[],
+                $18::text[])
+         AS c (course_id, version, recorded_from, recorded_to, shard, school_id, start_at, end_at, is_online,
+               closing_delay_minutes, signature_closed, signature_closed_at, closed_by, signing_open_until, cancelled,
+               teacher_ids, group_ids, classroom_ids)
+    RETURNING course_id, version, start_at, end_at, classroom_ids
 )
-INSERT INTO copy_course (course_id, version, recorded_from, shard, school_id, start_at, end_at, is_online,
-                         closing_delay_minutes, signature_closed, signature_closed_at, closed_by, signing_open_until,
-                         cancelled, teacher_ids, group_ids, classroom_ids)
-SELECT $1, $2, coalesce((SELECT recorded_to FROM ended), $3::timestamptz), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-       $14, $15, $16, $17
-WHERE NOT EXISTS (SELECT FROM copy_course WHERE course_id = $1 AND version >= $2)
-RETURNING course_id
-"""
-KEEP_ROOMS = """
 INSERT INTO copy_course_room (classroom_id, end_at, start_at, course_id, version)
-SELECT unnest(classroom_ids), end_at, start_at, course_id, version FROM copy_course
-WHERE course_id = $1 AND version = $2 ON CONFLICT DO NOTHING
+SELECT unnest(classroom_ids), end_at, start_at, course_id, version FROM added ON CONFLICT DO NOTHING
 """
+# The row before ends where the new one begins; should academics' clock have gone back, both happen at once.
 KEEP_PREFERENCES = """
 WITH ended AS (
     UPDATE copy_preferences SET recorded_to = greatest($3, recorded_from)
@@ -45,19 +57,27 @@ SELECT $1, $2, coalesce((SELECT recorded_to FROM ended), $3::timestamptz), $4, $
 WHERE NOT EXISTS (SELECT FROM copy_preferences WHERE school_id = $1 AND version >= $2)
 RETURNING school_id
 """
-KEEP_GROUP = """
-INSERT INTO copy_group (group_id, school_id, shard, version) VALUES ($1, $2, $3, $4)
-ON CONFLICT (group_id) DO UPDATE SET version = excluded.version WHERE copy_group.version < excluded.version
-RETURNING group_id
+FIND_GROUPS = "SELECT group_id, version FROM copy_group WHERE group_id = ANY ($1)"
+MOVE_GROUPS = """
+INSERT INTO copy_group (group_id, school_id, shard, version)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[])
+ON CONFLICT (group_id) DO UPDATE SET version = excluded.version
+"""
+FIND_MEMBERSHIPS = """
+SELECT group_id, student_id, recorded_from
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (group_id, student_id)
+JOIN copy_membership USING (group_id, student_id) WHERE recorded_to = 'infinity'
 """
 END_MEMBERSHIPS = """
-UPDATE copy_membership SET recorded_to = greatest($2, recorded_from)
-WHERE group_id = $1 AND student_id = ANY ($3::uuid[]) AND recorded_to = 'infinity'
+UPDATE copy_membership m SET recorded_to = e.recorded_to
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS e (group_id, student_id, recorded_to)
+WHERE m.group_id = e.group_id AND m.student_id = e.student_id AND m.recorded_to = 'infinity'
 """
 ADD_MEMBERSHIPS = """
-INSERT INTO copy_membership (group_id, student_id, added_version, recorded_from, shard)
-SELECT $1, student_id, $2, $3, $4 FROM unnest($5::uuid[]) AS student_id
-ON CONFLICT DO NOTHING
+INSERT INTO copy_membership (group_id, student_id, added_version, recorded_from, recorded_to, shard)
+SELECT group_id, student_id, added_version, recorded_from, coalesce(recorded_to, 'infinity'), shard
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::smallint[])
+     AS m (group_id, student_id, added_version, recorded_from, recorded_to, shard)
 """
 TRUNCATE_SHARD = (
     "DELETE FROM copy_course WHERE shard = $1",
@@ -82,17 +102,61 @@ WHERE consumer = 'attendance.copy' AND source = 'academics'
 """
 
 
+CourseNews = tuple[CourseState, Delivered]
+MembershipNews = tuple[GroupMembershipChanged, Delivered]
+GroupNews = tuple[GroupState | GroupMembershipChanged, Delivered]
+
+
+@dataclass(slots=True)
+class _Stay:
+    """How long one version counts. recorded_to: None until it is over. is_kept: its row was there before."""
+
+    version: int
+    recorded_from: datetime
+    recorded_to: datetime | None = None
+    is_kept: bool = False
+
+    def end(self, at: datetime) -> datetime:
+        """End it at `at`, and return when it ended: should academics' clock have gone back, when it began."""
+        self.recorded_to = max(at, self.recorded_from)
+        return self.recorded_to
+
+
 class IncompleteEventError(ValueError):
     """The event does not say when it was recorded; applying it again cannot help."""
 
 
-async def keep_course(connection: Connection, course: CourseState, event: Delivered) -> bool:
-    """Keep this version of the course; return False when it, or a later one, was there."""
-    added = await connection.fetchval(
-        KEEP_COURSE,
+async def keep_courses(connection: Connection, news: Sequence[CourseNews]) -> list[CourseNews]:
+    """Keep these versions of courses; return those of them that were not there, and no later one was."""
+    rows = await connection.fetch(FIND_COURSES, list({course.course_id for course, _ in news}))
+    current = {row["course_id"]: _Stay(row["version"], row["recorded_from"], is_kept=True) for row in rows}
+    ended, added = dict[UUID, datetime](), list[tuple[CourseNews, _Stay]]()
+    for each in news:
+        course, event = each
+        before = current.get(course.course_id)
+        if before is not None and before.version >= event.aggver:
+            continue
+        stay = current[course.course_id] = _Stay(event.aggver, recorded_at(event))
+        if before is not None:
+            stay.recorded_from = before.end(stay.recorded_from)
+            if before.is_kept:
+                ended[course.course_id] = stay.recorded_from
+        added.append((each, stay))
+    if ended:
+        await connection.execute(END_COURSES, list(ended), list(ended.values()))
+    if added:
+        await connection.execute(ADD_COURSES, *_columns(_course_row(*each) for each in added))
+    return [each for each, _ in added]
+
+
+def _course_row(news: CourseNews, stay: "_Stay") -> tuple[object, ...]:
+    """Columns as in ADD_COURSES."""
+    course, event = news
+    return (
         course.course_id,
         event.aggver,
-        recorded_at(event),
+        stay.recorded_from,
+        stay.recorded_to,
         event.shard,
         course.school_id,
         course.start_at,
@@ -104,13 +168,18 @@ async def keep_course(connection: Connection, course: CourseState, event: Delive
         course.closed_by,
         course.signing_open_until,
         course.cancelled,
-        course.teacher_ids,
-        course.group_ids,
-        course.classroom_ids,
+        _spelled(course.teacher_ids),
+        _spelled(course.group_ids),
+        _spelled(course.classroom_ids),
     )
-    if added is not None and course.classroom_ids:
-        await connection.execute(KEEP_ROOMS, course.course_id, event.aggver)
-    return added is not None
+
+
+def _spelled(ids: Sequence[UUID]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def keep_preferences(connection: Connection, preferences: PreferencesUpdated, event: Delivered) -> bool:
@@ -135,24 +204,43 @@ async def keep_preferences(connection: Connection, preferences: PreferencesUpdat
     return added is not None
 
 
-async def keep_group(connection: Connection, group: GroupState, event: Delivered) -> bool:
-    """Move the group to this version; return False when it had reached it."""
-    return await _move_group(connection, group.group_id, group.school_id, event)
+async def keep_groups(connection: Connection, news: Sequence[GroupNews]) -> None:
+    """Move groups to these versions, and end and begin memberships as they say; what was done is left."""
+    rows = await connection.fetch(FIND_GROUPS, list({group.group_id for group, _ in news}))
+    versions: dict[UUID, int] = {row["group_id"]: row["version"] for row in rows}
+    moved, changes = dict[UUID, GroupNews](), list[MembershipNews]()
+    for group, event in news:
+        if event.aggver > versions.get(group.group_id, 0):
+            versions[group.group_id], moved[group.group_id] = event.aggver, (group, event)
+            if isinstance(group, GroupMembershipChanged):
+                changes.append((group, event))
+    if moved:
+        reached = ((group.group_id, group.school_id, event.shard, event.aggver) for group, event in moved.values())
+        await connection.execute(MOVE_GROUPS, *_columns(reached))
+    if changes:
+        await _keep_memberships(connection, changes)
 
 
-async def keep_membership(connection: Connection, change: GroupMembershipChanged, event: Delivered) -> bool:
-    """End the memberships that were removed and begin those that were added; return False when that was done."""
-    if not await _move_group(connection, change.group_id, change.school_id, event):
-        return False
-    at = recorded_at(event)
-    await connection.execute(END_MEMBERSHIPS, change.group_id, at, change.removed)
-    await connection.execute(ADD_MEMBERSHIPS, change.group_id, event.aggver, at, event.shard, change.added)
-    return True
-
-
-async def _move_group(connection: Connection, group_id: UUID, school_id: UUID, event: Delivered) -> bool:
-    moved = await connection.fetchval(KEEP_GROUP, group_id, school_id, event.shard, event.aggver)
-    return moved is not None
+async def _keep_memberships(connection: Connection, changes: Sequence[MembershipNews]) -> None:
+    asked = {(change.group_id, student) for change, _ in changes for student in (*change.removed, *change.added)}
+    rows = await connection.fetch(FIND_MEMBERSHIPS, *_columns(asked)) if asked else []
+    current = {(row["group_id"], row["student_id"]): _Stay(0, row["recorded_from"], is_kept=True) for row in rows}
+    ended, added = list[tuple[object, ...]](), list[tuple[UUID, UUID, _Stay, int]]()
+    for change, event in changes:
+        at = recorded_at(event)
+        for student in change.removed:
+            before = current.pop((change.group_id, student), None)
+            if before is not None and before.end(at) and before.is_kept:
+                ended.append((change.group_id, student, before.recorded_to))
+        for student in change.added:
+            if (change.group_id, student) not in current:
+                stay = current[change.group_id, student] = _Stay(event.aggver, at)
+                added.append((change.group_id, student, stay, event.shard))
+    if ended:
+        await connection.execute(END_MEMBERSHIPS, *_columns(ended))
+    if added:
+        rows_ = ((*who, stay.version, stay.recorded_from, stay.recorded_to, shard) for *who, stay, shard in added)
+        await connection.execute(ADD_MEMBERSHIPS, *_columns(rows_))
 
 
 async def truncate_shard(connection: Connection, shard: int) -> None:

@@ -11,15 +11,17 @@ from contracts.ids import CourseId, SchoolId
 from infra.postgres import Connection, Row
 from streams.codec import Delivered
 
-FIND_TIMER = """
-SELECT k.state, k.due_at, k.next_at, k.attempts, p.default_signature_closing_delay_minutes, p.late_grace_minutes
-FROM (SELECT $1::uuid AS course_id, $2::uuid AS school_id) AS asked
+FIND_TIMERS = """
+SELECT asked.course_id, k.state, k.due_at, k.next_at, k.attempts, p.default_signature_closing_delay_minutes,
+       p.late_grace_minutes
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (course_id, school_id)
 LEFT JOIN course_closing k ON k.course_id = asked.course_id
 LEFT JOIN copy_preferences p ON p.school_id = asked.school_id AND p.recorded_to = 'infinity'
 """
-KEEP_TIMER = """
+KEEP_TIMERS = """
 INSERT INTO course_closing (course_id, school_id, shard, state, due_at, next_at, attempts)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                     $7::integer[])
 ON CONFLICT (course_id) DO UPDATE
 SET state = excluded.state, due_at = excluded.due_at, next_at = excluded.next_at, attempts = excluded.attempts,
     last_error = CASE WHEN excluded.attempts = 0 THEN NULL ELSE course_closing.last_error END
@@ -55,27 +57,33 @@ OLDEST_DUE = "SELECT min(due_at) FROM course_closing WHERE state IN ('armed', 'f
 CLAIM_LIMIT = 200
 LEASE = timedelta(seconds=10)
 
+CourseNews = tuple[CourseState, Delivered]
 Claim = tuple[UUID, int]  # a course and which try this is
 
 
-async def follow_course(connection: Connection, course: CourseState, event: Delivered) -> None:
-    """Arm, re-arm, finish or cancel the timer of a course whose newest state this is."""
-    row = await connection.fetchrow(FIND_TIMER, course.course_id, course.school_id)
-    assert row is not None  # noqa: S101 -- one row, whatever is known
-    standing = None if row["state"] is None else _timer(row)
-    delay_minutes, preferences = _preferences(row)
-    if course.closing_delay_minutes is not None:
-        delay_minutes = course.closing_delay_minutes
-    timer = decide_timer(standing, _course(course, delay_minutes), preferences)
+async def follow_courses(connection: Connection, news: Sequence[CourseNews]) -> None:
+    """Arm, re-arm, finish or cancel the timers of courses that these are the newest states of, in their order."""
+    newest = {course.course_id: (course, event) for course, event in news}
+    schools = [course.school_id for course, _ in newest.values()]
+    rows = {row["course_id"]: row for row in await connection.fetch(FIND_TIMERS, list(newest), schools)}
+    timers = {course_id: _timer(row) for course_id, row in rows.items() if row["state"] is not None}
+    for course, _ in news:
+        delay_minutes, preferences = _preferences(rows[course.course_id])
+        if course.closing_delay_minutes is not None:
+            delay_minutes = course.closing_delay_minutes
+        standing = timers.get(course.course_id)
+        timers[course.course_id] = decide_timer(standing, _course(course, delay_minutes), preferences)
+    # In one order, as everybody locks them who takes many.
+    kept = sorted(newest.items())
     await connection.execute(
-        KEEP_TIMER,
-        course.course_id,
-        course.school_id,
-        event.shard,
-        timer.state,
-        timer.due_at,
-        timer.next_at,
-        timer.attempts,
+        KEEP_TIMERS,
+        [course_id for course_id, _ in kept],
+        [course.school_id for _, (course, _) in kept],
+        [event.shard for _, (_, event) in kept],
+        [timers[course_id].state for course_id, _ in kept],
+        [timers[course_id].due_at for course_id, _ in kept],
+        [timers[course_id].next_at for course_id, _ in kept],
+        [timers[course_id].attempts for course_id, _ in kept],
     )
 
 
@@ -115,12 +123,12 @@ async def find_oldest_due(connection: Connection) -> datetime | None:
 
 
 def _timer(row: Row) -> ClosingTimer:
-    """Columns as in FIND_TIMER."""
+    """Columns as in FIND_TIMERS."""
     return ClosingTimer(state=row["state"], due_at=row["due_at"], next_at=row["next_at"], attempts=row["attempts"])
 
 
 def _preferences(row: Row) -> tuple[int, Preferences]:
-    """Columns as in FIND_TIMER. Until a school's preferences are known, those that academics sets schools up with."""
+    """Columns as in FIND_TIMERS. Until a school's preferences are known, those that academics sets schools up with."""
     if row["late_grace_minutes"] is None:
         return 15, Preferences()
     grace = timedelta(minutes=row["late_grace_minutes"])

@@ -3,8 +3,10 @@
 A sheet is looked at when the copy of academics is sure of everything up to the moment in question.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from attendance_svc.domain.attempts import Status
 from attendance_svc.domain.closing import (
@@ -29,14 +31,16 @@ from streams.codec import Delivered
 from streams.outbox import Outbox
 
 FIND = """
-SELECT version, is_final, settled_end_at, expected, accepted, late, pending, refused, absent_ids, provisional
-FROM sheet WHERE course_id = $1 FOR UPDATE
+SELECT course_id, version, is_final, settled_end_at, expected, accepted, late, pending, refused, absent_ids, provisional
+FROM sheet WHERE course_id = ANY ($1) ORDER BY course_id FOR UPDATE
 """
 FOLLOW = """
-INSERT INTO sheet (course_id, school_id, shard, look_at) VALUES ($1, $2, $3, coalesce($4, 'infinity'::timestamptz))
+INSERT INTO sheet (course_id, school_id, shard, look_at)
+SELECT course_id, school_id, shard, coalesce(look_at, 'infinity')
+FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::timestamptz[]) AS f (course_id, school_id, shard, look_at)
 ON CONFLICT (course_id) DO UPDATE SET look_at = excluded.look_at, next_at = '-infinity'
 """
-UNSETTLE = "DELETE FROM course_settled WHERE course_id = $1"
+UNSETTLE = "DELETE FROM course_settled WHERE course_id = ANY ($1)"
 # $2: how far the copy must be beyond the moment that is looked at. Until next_at nobody else takes the sheet. One whose
 # course or groups are not copied soundly waits a minute, and does not hold up the others.
 CLAIM = """
@@ -87,6 +91,8 @@ WHERE course_id = $1
 """
 FORGET_CHANGES = "DELETE FROM sheet_change WHERE course_id = $1"
 
+CourseNews = tuple[CourseState, Delivered]
+
 CLAIM_LIMIT = 20
 LEASE = timedelta(seconds=10)
 UNSOUND_PAUSE = timedelta(minutes=1)
@@ -95,23 +101,34 @@ PAUSE = timedelta(seconds=1)
 EVENTS: dict[SheetNews, type[SheetState]] = {"closed": SheetClosed, "revised": SheetRevised, "final": SheetFinal}
 
 
-async def follow_course(connection: Connection, course: CourseState, event: Delivered) -> None:
-    """Note when the sheet of a course whose newest state this is has to be looked at.
+async def follow_courses(connection: Connection, news: Sequence[CourseNews]) -> None:
+    """Note when the sheets of courses that these are the newest states of have to be looked at, in their order.
 
     A course that now ends later than it was settled for is not settled any more.
     """
-    sheet = await _find(connection, CourseId(course.course_id))
-    outline = CourseOutline(
+    found = await connection.fetch(FIND, list({course.course_id for course, _ in news}))
+    sheets = {row["course_id"]: _sheet(row) for row in found}
+    unsettled, looks = set[UUID](), dict[UUID, tuple[UUID, int, datetime | None]]()
+    for course, event in news:
+        sheet, outline = sheets.get(course.course_id, Sheet()), _outline_of(course)
+        if event.aggver > 1 and not is_settled(sheet, outline):
+            unsettled.add(outline.id)
+        look_at = event.recorded_at if outline.is_closed or sheet.version else next_look(sheet, outline)
+        looks[outline.id] = outline.school_id, event.shard, look_at
+    if unsettled:
+        await connection.execute(UNSETTLE, list(unsettled))
+    kept = [(course_id, *looks[course_id]) for course_id in sorted(looks)]
+    await connection.execute(FOLLOW, *([row[n] for row in kept] for n in range(4)))
+
+
+def _outline_of(course: CourseState) -> CourseOutline:
+    return CourseOutline(
         id=CourseId(course.course_id),
         school_id=SchoolId(course.school_id),
         end_at=course.end_at,
         is_closed=course.signature_closed,
         is_cancelled=course.cancelled,
     )
-    if event.aggver > 1 and not is_settled(sheet, outline):
-        await connection.execute(UNSETTLE, outline.id)
-    look_at = event.recorded_at if outline.is_closed or sheet.version else next_look(sheet, outline)
-    await connection.execute(FOLLOW, outline.id, outline.school_id, event.shard, look_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +156,7 @@ class PostgresSheets:
             sheet = replace(sheet, settled_end_at=due.settles_end_at)
             if not is_settled(sheet, course):
                 # The course was extended while it was being settled.
-                await connection.execute(UNSETTLE, course.id)
+                await connection.execute(UNSETTLE, [course.id])
         count = await self._count(connection, course, now)
         news, count = decide_sheet(sheet, course, count, now)
         while news is not None:
@@ -177,9 +194,12 @@ class PostgresSheets:
 
 
 async def _find(connection: Connection, course_id: CourseId) -> Sheet:
-    row = await connection.fetchrow(FIND, course_id)
-    if row is None:
-        return Sheet()
+    row = await connection.fetchrow(FIND, [course_id])
+    return Sheet() if row is None else _sheet(row)
+
+
+def _sheet(row: Row) -> Sheet:
+    """Columns as in FIND."""
     return Sheet(
         version=row["version"],
         is_final=row["is_final"],
