@@ -4,10 +4,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-WRITE_TIMEOUT_S = 1.0
+# As long as a Redis that hangs keeps sealing waiting; with the reader's, this is how far a copy falls behind then.
+WRITE_TIMEOUT_S = 0.5
 BLOCK_S = 0.25
 # A read that blocks must end before the socket gives up, or the connection is lost with every quiet moment.
-READ_TIMEOUT_S = 4 * BLOCK_S
+READ_TIMEOUT_S = 2 * BLOCK_S
 
 
 def writer_client(url: str) -> Redis:
