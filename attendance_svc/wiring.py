@@ -163,6 +163,7 @@ def build_consumer(settings: Settings, pool: Pool, academics: grpc.aio.Channel) 
         redis_url=settings.redis_url.get_secret_value(),
         log=GrpcEventLog(academics),
         handlers=door.handlers(),
+        together=door.on_events,
         reset=door.forget_shard,
     )
 

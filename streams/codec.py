@@ -67,7 +67,7 @@ class Delivered:
 
     @property
     def agg_id(self) -> UUID:
-        return UUID(self.subject.partition("/")[2])
+        return _id(self.subject.partition("/")[2])
 
 
 def body_of(event: Envelope) -> bytes:

@@ -24,6 +24,8 @@ from streams.waiting import is_set_within
 
 # Empties the service's copy of one shard.
 Reset = Callable[[Connection, int], Awaitable[None]]
+# Applies events in their order, as their handlers would one by one.
+Together = Callable[[Connection, Sequence[Delivered]], Awaitable[None]]
 
 LEASE = timedelta(seconds=5)
 KEEP_EVERY_S = 0.25
@@ -32,6 +34,8 @@ TRIES = 3
 RETRY_S = 0.5
 # A batch ends here and its rest is another one: slow handlers must not outlast the transaction, or they never succeed.
 LONGEST_BATCH_S = 1.0
+# Applied together at most; less wherever so many take long.
+MOST_TOGETHER = 500
 
 log = logger(__name__)
 
@@ -48,18 +52,39 @@ class Tried:
     error: Exception | None = None
 
 
+@dataclass(slots=True)
+class Pace:
+    """How many events are applied together: such a batch cannot end early, so after a slow one the next is shorter."""
+
+    count: int = MOST_TOGETHER
+
+    def note(self, seconds: float) -> None:
+        """Note how long a batch took, or that it was not done in any time."""
+        slow = seconds > LONGEST_BATCH_S
+        self.count = max(1, self.count // 2) if slow else min(MOST_TOGETHER, self.count * 2)
+
+
+class AsideError(Exception):
+    """Some of a batch is put aside, so that its events must be looked at one by one."""
+
+
 @dataclass(slots=True, kw_only=True)
 class OrderedSink:
-    """Applies one shard's entries to the service's database; satisfies streams.follow.Sink."""
+    """Applies one shard's entries to the service's database; satisfies streams.follow.Sink.
+
+    together: None when the handlers cannot do better than one by one.
+    """
 
     checkpoint: Checkpoint
     pool: Pool
     log: EventLog
     handlers: Handlers
     reset: Reset
+    together: Together | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     proof: Proof | None = None
     _limits: Limits = field(default_factory=Limits)
+    _pace: Pace = field(default_factory=Pace)
 
     async def standing(self) -> Standing:
         async with connection(self.pool) as lent:
@@ -77,7 +102,7 @@ class OrderedSink:
         while entries:
             if self.stop.is_set():
                 raise StoppedError
-            tried = await self._try(place, entries)
+            tried = await self._try_together(place, entries[: self._pace.count]) or await self._try(place, entries)
             if tried.error is None:
                 self._limits.note_good(tried.count)
             elif tried.count == 0:
@@ -87,6 +112,35 @@ class OrderedSink:
             taken = max(tried.count, 1)
             place, entries = entries[taken - 1].place, entries[taken:]
             metrics.CONSUMER_POS.labels(*self._labels()).set(place.pos)
+
+    async def _try_together(self, place: Place, entries: Sequence[Entry]) -> Tried | None:
+        """Return None when nothing was done and each event has to be looked at."""
+        if self.together is None or len(entries) == 1:
+            self._pace.note(0.0)
+            return None
+        started = time.monotonic()
+        try:
+            events = [delivered(entry) for entry in entries if entry.body is not None]
+            wanted = [event for event in events if handler_of(self.handlers, event.type)]
+            async with transaction(self.pool) as lent:
+                await self.checkpoint.advance(lent, place, entries[-1])
+                await self._check_none_aside(lent, entries, events)
+                if wanted:
+                    await self.together(lent, wanted)
+        except (MovedError, FencedError):
+            raise
+        except UnavailableError:
+            self._pace.note(float("inf"))
+            raise
+        except Exception:  # noqa: BLE001 -- whichever event it is, it is found when they are tried one by one
+            return None
+        self._pace.note(time.monotonic() - started)
+        return Tried(len(entries))
+
+    async def _check_none_aside(self, lent: Connection, entries: Sequence[Entry], events: Sequence[Delivered]) -> None:
+        put_aside = await parking.aside(lent, self.checkpoint.key, entries, {event.agg_id for event in events})
+        if put_aside.tainted or put_aside.dropped:
+            raise AsideError
 
     async def _try(self, place: Place, entries: Sequence[Entry]) -> Tried:
         done, enough_at = 0, time.monotonic() + LONGEST_BATCH_S
@@ -185,8 +239,9 @@ class OrderedConsumer:
     """Applies a source's events to this service's database, whichever replica holds the lease.
 
     name: "<service>.<purpose>". owner: this replica's name, the same after a restart.
-    handlers: by event type; a type without one is skipped. reset: empties the copy of one shard, for it is made anew
-    when the source lost its past. proofs: whether the source promises how fresh its stream is.
+    handlers: by event type; a type without one is skipped. together: applies many events as their handlers would one by
+    one, but at once; whatever it raises, they are tried one by one. reset: empties the copy of one shard, for it is
+    made anew when the source lost its past. proofs: whether the source promises how fresh its stream is.
     """
 
     name: str
@@ -198,6 +253,7 @@ class OrderedConsumer:
     log: EventLog
     handlers: Handlers
     reset: Reset
+    together: Together | None = None
     proofs: bool = True
     lease: timedelta = LEASE
 
@@ -247,6 +303,7 @@ class OrderedConsumer:
             log=self.log,
             handlers=self.handlers,
             reset=self.reset,
+            together=self.together,
             stop=session,
         )
 

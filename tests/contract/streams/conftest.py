@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -104,13 +105,26 @@ class Seat:
     take_over: object
 
 
-@pytest.fixture(params=["fake", "postgres"])
+@pytest.fixture(params=["fake", "postgres", "together"])
 def seat(request):
     return request.getfixturevalue(f"{request.param}_seat")
 
 
 @pytest.fixture
-async def postgres_seat(pool):
+def postgres_seat(make_seat):
+    return make_seat(together=None)
+
+
+@pytest.fixture
+def together_seat(make_seat):
+    async def on_all(connection, events):
+        await connection.executemany("INSERT INTO effect VALUES ($1)", [(event.pos,) for event in events])
+
+    return make_seat(together=on_all)
+
+
+@pytest.fixture
+async def make_seat(pool):
     await pool.execute("CREATE TABLE effect (pos bigint)")
     lease = Lease(consumer="c", source=SOURCE, shards=(0,), owner="a", lasts=timedelta(seconds=5))
     async with pool.acquire() as connection:
@@ -125,14 +139,20 @@ async def postgres_seat(pool):
     async def effects():
         return [row["pos"] for row in await pool.fetch("SELECT pos FROM effect ORDER BY pos")]
 
-    def sink():
-        checkpoint = Checkpoint(lease=lease, shard=0, epoch=epochs[0])
-        handlers = {RoomPainted.type: on_painted}
-        return OrderedSink(checkpoint=checkpoint, pool=pool, log=PostgresEventLog(pool), handlers=handlers, reset=reset)
+    def sink(together):
+        return OrderedSink(
+            checkpoint=Checkpoint(lease=lease, shard=0, epoch=epochs[0]),
+            pool=pool,
+            log=PostgresEventLog(pool),
+            handlers={RoomPainted.type: on_painted},
+            reset=reset,
+            together=together,
+        )
 
-    return Seat(
-        sink=sink, effects=effects, take_over=lambda: pool.execute("UPDATE streams_checkpoint SET epoch = epoch + 1")
-    )
+    async def take_over():
+        await pool.execute("UPDATE streams_checkpoint SET epoch = epoch + 1")
+
+    return lambda together: Seat(sink=partial(sink, together), effects=effects, take_over=take_over)
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ async def consuming_into(pool, channel, redis_url):
         redis_url=redis_url,
         log=GrpcEventLog(channel),
         handlers=door.handlers(),
+        together=door.on_events,
         reset=door.forget_shard,
     )
     async with running(consumer):

@@ -87,6 +87,10 @@ class Copy:
         if self.fails(event):
             raise ZeroDivisionError
 
+    async def on_all(self, connection, events):
+        for event in events:
+            await self.on_painted(connection, event)
+
     async def reset(self, connection, shard):
         await connection.execute("DELETE FROM effect WHERE shard = $1", shard)
 
@@ -105,7 +109,13 @@ async def copy(pool):
 
 
 @pytest.fixture
-def consumer(pool, redis_url, grpc_log, copy):
+def is_together():
+    """Whether consumers apply many events at once where they can."""
+    return False
+
+
+@pytest.fixture
+def consumer(pool, redis_url, grpc_log, copy, is_together):
     """Makes a replica's consumer."""
 
     def make(owner="a", **changes):
@@ -119,6 +129,7 @@ def consumer(pool, redis_url, grpc_log, copy):
             "log": grpc_log,
             "handlers": {RoomPainted.type: copy.on_painted},
             "reset": copy.reset,
+            "together": copy.on_all if is_together else None,
             "lease": timedelta(seconds=2),
         }
         return OrderedConsumer(**(usual | changes))

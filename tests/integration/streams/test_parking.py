@@ -17,6 +17,11 @@ NAMES = {"consumer": "attendance.copy", "source": SOURCE}
 KEY = ("attendance.copy", SOURCE, 0)
 
 
+@pytest.fixture(params=[False, True], ids=["one by one", "together"])
+def is_together(request):
+    return request.param
+
+
 async def parked(pool):
     async with pool.acquire() as connection:
         return await parking.list_parked(connection, **NAMES)
