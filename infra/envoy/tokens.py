@@ -6,6 +6,8 @@ KEYS_CACHE_S = 300
 # Envoy forgets keys that it cannot renew. A second provider with a long memory lets people work on while the issuer is
 # away. It may take a token whose key was revoked since: the services, which hear of it within seconds, do not.
 STANDBY_CACHE_S = 86_400
+# Checking a signature costs more than all else the edge does with a request. A remembered token still expires.
+REMEMBERED_TOKENS = 4_096
 
 # By kind of caller: issuer, audience, cluster and path of the keys.
 KEYS: dict[str, tuple[str, str, str, str]] = {
@@ -49,4 +51,5 @@ def provider(kind: str, cache_s: int) -> Json:
             "cache_duration": f"{cache_s}s",
             "async_fetch": {"fast_listener": True, "failed_refetch_duration": "1s"},
         },
+        "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
     }
