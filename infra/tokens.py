@@ -23,6 +23,8 @@ CallerType = Literal["student", "teacher", "admin", "dev", "beacon"]
 USER_TYPES = frozenset(get_args(CallerType)) - {"beacon"}
 
 LEEWAY = timedelta(seconds=30)
+# Developers reach every school, so what is stolen from one shall be of use for half as long.
+MAX_TTL_OF_DEVELOPERS = timedelta(seconds=300)
 MAX_TOKEN_CHARS = 4096
 KID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # PyJWT ignores these; each asks the verifier to trust something that the token itself names.
@@ -167,8 +169,8 @@ class TokenVerifier:
             caller, issued_at = to_caller(claims, self._kind)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, KeyError) as error:
             raise UnauthenticatedError("token_invalid") from error
-        now = self._now()
-        if issued_at > now + LEEWAY or caller.expires_at - issued_at > self._kind.max_ttl:
+        max_ttl = MAX_TTL_OF_DEVELOPERS if caller.type == "dev" else self._kind.max_ttl
+        if issued_at > self._now() + LEEWAY or caller.expires_at - issued_at > max_ttl:
             raise UnauthenticatedError("token_invalid")
         return caller, kid, issued_at
 

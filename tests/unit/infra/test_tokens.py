@@ -220,6 +220,7 @@ BAD_CLAIMS = {
     "a beginning in the future": {"iat": NOW_S + 31, "exp": NOW_S + 60},
     "a life too long": {"exp": NOW_S + 601},
     "a life too long, long ago": {"iat": NOW_S - 1000, "exp": NOW_S - 399},
+    "a life too long for a developer": {"user_type": "dev", "exp": NOW_S + 301},
 }
 
 
@@ -229,7 +230,7 @@ async def test_a_claim_no_issuer_of_ours_writes_is_refused(claims):
 
 
 async def test_a_developer_has_no_school():
-    caller = await a_verifier().verify(a_token(claims={"user_type": "dev"}))
+    caller = await a_verifier().verify(a_token(claims={"user_type": "dev", "exp": NOW_S + 300}))
 
     assert caller.school_id is None
 
