@@ -92,6 +92,10 @@ class ResetBook(Protocol):
         """Use an unexpired token up and return whose it was. Of two at once, one gets it."""
         ...
 
+    async def forget(self, user_id: UserId) -> None:
+        """Make the token of `user_id` worthless, if there is one."""
+        ...
+
 
 class SessionBook(Protocol):
     """The sessions."""

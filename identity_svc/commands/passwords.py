@@ -21,7 +21,7 @@ RESET_LIFE = timedelta(hours=24)
 async def change_password(
     current: str, new: str, *, actor: Actor, open_books: OpenBooks, passwords: Passwords, now: datetime
 ) -> None:
-    """Replace the caller's own password and end their other sessions.
+    """Replace the caller's own password, end their other sessions and any reset token of theirs.
 
     Raises: ForbiddenError("password_wrong"), InvalidInputError, TooManyRequestsError, UnavailableError.
     """
@@ -42,6 +42,7 @@ async def change_password(
             raise ForbiddenError("password_wrong")
         await books.tries.forget(list(keys))
         await books.accounts.set_password(actor.id, hashed, at=now)
+        await books.resets.forget(actor.id)
         others = [s for s in await books.sessions.list_live(actor.id, now=now) if s.id != actor.session_id]
         await books.sessions.end(others, "password_changed", now=now)
 

@@ -57,6 +57,7 @@ INSERT INTO password_reset (user_id, token_sha256, expires_at) VALUES ($1, $2, $
 ON CONFLICT (user_id) DO UPDATE SET token_sha256 = excluded.token_sha256, expires_at = excluded.expires_at
 """
 FIND_RESET = "SELECT user_id FROM password_reset WHERE token_sha256 = $1 AND expires_at > $2"
+FORGET_RESET = "DELETE FROM password_reset WHERE user_id = $1"
 TAKE_RESET = "DELETE FROM password_reset WHERE token_sha256 = $1 AND expires_at > $2 RETURNING user_id"
 
 CODE_BY_INDEX: Final = {"app_user_email": "email_taken", "student_number": "student_number_taken"}
@@ -193,3 +194,6 @@ class PostgresResetBook:
     async def take(self, digest: bytes, *, now: datetime) -> UserId | None:
         found: UserId | None = await self._connection.fetchval(TAKE_RESET, digest, now)
         return found
+
+    async def forget(self, user_id: UserId) -> None:
+        await self._connection.execute(FORGET_RESET, user_id)

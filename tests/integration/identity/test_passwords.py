@@ -115,6 +115,17 @@ async def test_a_reset_token_ends_after_a_day_or_when_another_is_issued(world):
     assert (superseded, late) == (401, 401)
 
 
+async def test_who_changes_their_password_makes_a_reset_token_worthless(world):
+    person, here = await world.enter("teacher")
+    token = await issue(world, person)
+    await change(world, here)
+
+    status, answer = await use_reset(world, token, new="a password of somebody else")
+
+    assert (status, answer["code"]) == (401, "reset_token_invalid")
+    assert await can_log_in(world, person, NEW)
+
+
 async def test_a_weak_password_leaves_the_token_usable(world):
     person = await world.add("student")
     token = await issue(world, person)
