@@ -98,7 +98,7 @@ async def test_a_kind_of_caller_that_may_not_gets_403(client, door):
 
 async def test_beacons_and_people_have_doors_of_their_own(client):
     assert (await client.post("/proofs", data=BODY, headers=JSON | beacon_bearer())).status == 201
-    assert await problem(await client.post("/proofs", data=BODY, headers=JSON | bearer("dev"))) == (
+    assert await problem(await client.post("/proofs", data=BODY, headers=JSON | bearer("dev", ttl_s=300))) == (
         401,
         "token_invalid",
     )
