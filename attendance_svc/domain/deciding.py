@@ -97,10 +97,15 @@ def _doubt(course: Course, preferences: Preferences, facts: Facts, attempt: Atte
 def _possible(course: Course, preferences: Preferences, attempt: Attempt) -> Iterator[Verdict]:
     """Yield what the clock says at every moment within the uncertainty where that may change."""
     first, last = attempt.t - attempt.uncertainty, attempt.t + attempt.uncertainty
-    moments = {first, attempt.t, last}
-    for bound in bounds_of(course, preferences):
-        moments |= {moment for moment in (bound - TICK, bound, bound + TICK) if first <= moment <= last}
-    for moment in sorted(moments):
+    changes = {
+        moment
+        for bound in bounds_of(course, preferences)
+        if first - TICK <= bound <= last + TICK
+        for moment in (bound - TICK, bound, bound + TICK)
+        if first <= moment <= last
+    }
+    # Far from every bound the clock says the same all the time.
+    for moment in sorted(changes | {first, attempt.t, last}) if changes else (attempt.t,):
         yield _by_clock(course, preferences, moment)
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
@@ -72,7 +73,7 @@ class Actor:
     id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Transition:
     """One step of a signature; never changed. n: from 1. before: None for the first.
 
@@ -111,6 +112,10 @@ class Transition:
 
     def digest(self) -> str:
         """Return 64 hex digits that fit this transition alone."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return hashlib.sha256(self.salt + self.canonical()).hexdigest()
 
 

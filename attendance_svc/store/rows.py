@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from attendance_svc.domain.attempts import Attempt, DeviceRequest, NfcClaim
@@ -15,44 +16,28 @@ METHODS_OF_STUDENTS = frozenset(("QR", "NFC", "FLASHLIGHT", "BEACON"))
 Json = dict[str, Any]
 
 
-def to_row(signature: Signature) -> Json:
-    """Return the columns of `signature`, `student_signature` and `proof` as JSON values."""
-    row: Json = {
-        "id": str(signature.id),
-        "school_id": _text(signature.school_id),
-        "course_id": _text(signature.course_id),
-        "kind": signature.kind,
-        "subject_id": str(signature.subject_id),
-        "status": signature.status,
-        "reason": signature.reason,
-        "method": signature.method,
-        "t": signature.t.isoformat(),
-        "received_at": signature.received_at.isoformat(),
-        "rule_version": signature.rule_version,
-        "version": signature.version,
-        "announced": signature.announced,
-        "idempotency_key": signature.idempotency_key,
-        "digest": _hex(signature.digest),
-        "beacon_id": _text(signature.beacon_id),
-        "classroom_id": _text(signature.classroom_id),
-        "superseded_by": _text(signature.superseded_by),
-        "voided_at": _moment(signature.voided_at),
-        "judged_by": signature.judged_by,
-        "judged_at": _moment(signature.judged_at),
-    }
-    return row | _attempt(signature.attempt)
+# Columns as in CHANGE and at the beginning of ADD; they are called as in the domain.
+changed_columns = attrgetter(
+    *("id", "school_id", "course_id", "status", "reason", "rule_version", "version", "announced", "beacon_id"),
+    *("classroom_id", "superseded_by", "voided_at", "judged_by", "judged_at"),
+)
+signature_columns = attrgetter(
+    *("id", "school_id", "course_id", "kind", "subject_id", "status", "reason", "method", "t", "received_at"),
+    *("rule_version", "version", "announced", "idempotency_key", "digest", "beacon_id", "classroom_id"),
+    *("superseded_by", "voided_at", "judged_by", "judged_at"),
+)
+NO_ATTEMPT = (0, "", True, None, None)
 
 
-def _attempt(attempt: Attempt | None) -> Json:
+def added_columns(signature: Signature) -> tuple[object, ...]:
+    """Columns as in ADD: of `signature`, `student_signature` and `proof`. Flags come as words with commas."""
+    attempt = signature.attempt
     if attempt is None:
-        return {"uncertainty_ms": 0, "flags": [], "has_device": True, "claim": None, "bytes": None}
-    return {
-        "uncertainty_ms": attempt.uncertainty // MILLISECOND,
-        "flags": sorted(attempt.flags),
-        "has_device": attempt.has_device,
-        "claim": None if attempt.claim is None else claim_to(attempt.claim),
-        "bytes": _hex(attempt.proof),
-    }
+        return signature_columns(signature) + NO_ATTEMPT
+    claim = None if attempt.claim is None else json.dumps(claim_to(attempt.claim))
+    flags = ",".join(sorted(attempt.flags))
+    more = (attempt.uncertainty // MILLISECOND, flags, attempt.has_device, claim, attempt.proof)
+    return signature_columns(signature) + more
 
 
 def claim_to(claim: NfcClaim) -> Json:
@@ -127,43 +112,26 @@ def _attempt_from(row: Row) -> Attempt:
     )
 
 
-def transition_to_row(transition: Transition) -> Json:
-    """Return the columns of `signature_transition` as JSON values."""
-    return {
-        "signature_id": str(transition.signature_id),
-        "n": transition.n,
-        "from_status": transition.before,
-        "to_status": transition.after,
-        "reason": transition.reason,
-        "note": transition.note,
-        "actor_type": transition.actor.type,
-        "actor_id": _text(transition.actor.id),
-        "rule_version": transition.rule_version,
-        "at": transition.at.isoformat(),
-        "evidence": dict(transition.evidence),
-        "salt": _hex(transition.salt),
-        "digest": "\\x" + transition.digest(),
-    }
-
-
-def to_json(rows: list[Json]) -> str:
-    """Return what jsonb_to_recordset reads."""
-    return json.dumps(rows)
+def transition_columns(transition: Transition) -> tuple[object, ...]:
+    """Columns as at the end of ADD."""
+    return (
+        transition.signature_id,
+        transition.n,
+        transition.before,
+        transition.after,
+        transition.reason,
+        transition.note,
+        transition.actor.type,
+        transition.actor.id,
+        transition.rule_version,
+        transition.at,
+        json.dumps(dict(transition.evidence)),
+        transition.salt,
+        bytes.fromhex(transition.digest()),
+    )
 
 
 def evidence_from(text: str) -> Mapping[str, Any]:
     """Return the evidence of a transition."""
     evidence: Mapping[str, Any] = json.loads(text)
     return evidence
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _hex(value: bytes | None) -> str | None:
-    return None if value is None else "\\x" + value.hex()
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).isoformat()

@@ -10,12 +10,12 @@ from uuid import UUID
 import asyncpg
 
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
-from attendance_svc.store.rows import evidence_from, from_row, to_json, to_row, transition_to_row
+from attendance_svc.store.rows import added_columns, changed_columns, evidence_from, from_row, transition_columns
 from attendance_svc.store.sheet_marks import mark_changes
 from contracts.events.envelope import Envelope
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError, PreconditionFailedError
-from infra.postgres import Connection, Pool, Row, transaction
+from infra.postgres import Connection, Pool, Row, columns, transaction
 from streams.outbox import Outbox
 
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
@@ -73,22 +73,24 @@ SET school_id = n.school_id, course_id = n.course_id, status = n.status, reason 
     rule_version = n.rule_version, version = n.version, announced = n.announced, beacon_id = n.beacon_id,
     classroom_id = n.classroom_id, superseded_by = n.superseded_by, voided_at = n.voided_at, judged_by = n.judged_by,
     judged_at = n.judged_at
-FROM jsonb_to_recordset($1::jsonb) AS n (
-    id uuid, school_id uuid, course_id uuid, status text, reason text, rule_version integer, version bigint,
-    announced bigint, beacon_id uuid, classroom_id uuid, superseded_by uuid, voided_at timestamptz, judged_by text,
-    judged_at timestamptz
-)
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::integer[], $7::bigint[], $8::bigint[],
+            $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[])
+     AS n (id, school_id, course_id, status, reason, rule_version, version, announced, beacon_id, classroom_id,
+           superseded_by, voided_at, judged_by, judged_at)
 WHERE s.id = n.id AND s.version = n.version - 1
 """
 # One statement for new signatures with all their parts, and for every transition.
 ADD = """
 WITH n AS (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS n (
-        id uuid, school_id uuid, course_id uuid, kind text, subject_id uuid, status text, reason text, method text,
-        t timestamptz, received_at timestamptz, rule_version integer, version bigint, announced bigint,
-        idempotency_key text, digest bytea, beacon_id uuid, classroom_id uuid, superseded_by uuid,
-        voided_at timestamptz, judged_by text, judged_at timestamptz,
-        uncertainty_ms bigint, flags text[], has_device boolean, claim jsonb, bytes bytea
+    SELECT * FROM unnest(
+        $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+        $9::timestamptz[], $10::timestamptz[], $11::integer[], $12::bigint[], $13::bigint[], $14::text[],
+        $15::bytea[], $16::uuid[], $17::uuid[], $18::uuid[], $19::timestamptz[], $20::text[], $21::timestamptz[],
+        $22::bigint[], $23::text[], $24::boolean[], $25::jsonb[], $26::bytea[]
+    ) AS n (
+        id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
+        announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at,
+        uncertainty_ms, flags, has_device, claim, bytes
     )
 ), added AS (
     INSERT INTO signature (
@@ -100,7 +102,7 @@ WITH n AS (
     FROM n
 ), students AS (
     INSERT INTO student_signature (signature_id, uncertainty_ms, flags, has_device, claim)
-    SELECT id, uncertainty_ms, flags, has_device, claim FROM n WHERE kind = 'student'
+    SELECT id, uncertainty_ms, string_to_array(flags, ','), has_device, claim FROM n WHERE kind = 'student'
 ), teachers AS (
     INSERT INTO teacher_signature (signature_id) SELECT id FROM n WHERE kind = 'teacher'
 ), proofs AS (
@@ -110,13 +112,12 @@ INSERT INTO signature_transition (
     signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
     digest
 )
-SELECT signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
-       digest
-FROM jsonb_to_recordset($2::jsonb) AS t (
-    signature_id uuid, n bigint, from_status text, to_status text, reason text, note text, actor_type text,
-    actor_id uuid, rule_version integer, at timestamptz, evidence jsonb, salt bytea, digest bytea
+SELECT * FROM unnest(
+    $27::uuid[], $28::bigint[], $29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::uuid[],
+    $35::integer[], $36::timestamptz[], $37::jsonb[], $38::bytea[], $39::bytea[]
 )
 """
+ADDED_COUNT = 26
 
 
 class PostgresSignatureBook:
@@ -174,10 +175,10 @@ class PostgresSignatureBook:
         # Whatever stops standing first, so that its place is free.
         await self._change([each for each in changed if not each.stands])
         await self._change([each for each in changed if each.stands])
-        new = [to_row(step.after) for step in steps if step.before is None]
-        transitions = [transition_to_row(step.transition) for step in steps]
+        new = columns([added_columns(step.after) for step in steps if step.before is None], ADDED_COUNT)
+        transitions = zip(*(transition_columns(step.transition) for step in steps), strict=True)
         try:
-            await self._connection.execute(ADD, to_json(new), to_json(transitions))
+            await self._connection.execute(ADD, *new, *transitions)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "signature_key":
                 raise ConflictError("idempotency_key_reused") from error
@@ -189,7 +190,8 @@ class PostgresSignatureBook:
     async def _change(self, signatures: Sequence[Signature]) -> None:
         if not signatures:
             return
-        done = await self._connection.execute(CHANGE, to_json([to_row(each) for each in signatures]))
+        changed = zip(*map(changed_columns, signatures), strict=True)
+        done = await self._connection.execute(CHANGE, *changed)
         if int(done.removeprefix("UPDATE ")) != len(signatures):
             raise PreconditionFailedError("version_stale")
 
