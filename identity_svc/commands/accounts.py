@@ -20,7 +20,7 @@ from identity_svc.domain.accounts import (
 )
 from identity_svc.domain.passwords import check_password
 from identity_svc.domain.sessions import EndReason
-from identity_svc.ports import Books, Draft, OpenBooks, Passwords
+from identity_svc.ports import Books, Credential, Draft, OpenBooks, Passwords
 
 
 class Changes(TypedDict, total=False):
@@ -47,11 +47,22 @@ async def create_user(
     account = new_account(replace(draft, school_id=school_id), now=now)
     hashed = await passwords.hash(draft.password) if draft.password else None
     async with open_books() as books:
-        if not await books.accounts.add(account):
-            return _repeated(await books.accounts.lock(account.id), account)
-        await books.accounts.set_password(account.id, hashed, at=now)
-        await books.trail.note("user_created", account)
-    return account
+        if await books.accounts.add(account):
+            await books.accounts.set_password(account.id, hashed, at=now)
+            await books.trail.note("user_created", account)
+            return account
+        earlier = _repeated(await books.accounts.lock(account.id), account)
+        known = await books.accounts.get_credential(account.id)
+    # A password that its owner has replaced since says nothing about the first one.
+    if known.changed_at == earlier.created_at and not await _is_made_of(draft.password, known, passwords):
+        raise ConflictError("idempotency_key_reused")
+    return earlier
+
+
+async def _is_made_of(password: str | None, known: Credential, passwords: Passwords) -> bool:
+    if password is None or known.password_hash is None:
+        return password is None and known.password_hash is None
+    return await passwords.matches(password, known.password_hash)
 
 
 def new_account(draft: Draft, *, now: datetime) -> Account:

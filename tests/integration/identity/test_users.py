@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
+import pytest
+
 from contracts.events.identity import UserDeleted
 from tests.integration.identity.conftest import PASSWORD
 
@@ -149,6 +151,32 @@ async def test_the_same_request_again_makes_the_same_account(world):
 
     assert first == again
     assert (other[0], other[1]["code"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(PASSWORD, PASSWORD + "!"), (PASSWORD, None), (None, PASSWORD)], ids=["other", "none", "one"]
+)
+async def test_the_same_request_with_another_password_is_another_request(world, first, second):
+    _, admin = await world.enter("admin")
+    key, body = {"Idempotency-Key": "key-1"}, a_user(email="ada@school.example")
+    made, _ = await world.call("POST", "/users", admin, body | {"password": first}, headers=key)
+
+    status, answer = await world.call("POST", "/users", admin, body | {"password": second}, headers=key)
+
+    assert (made, status, answer["code"]) == (201, 409, "idempotency_key_reused")
+
+
+async def test_a_late_repeat_is_answered_although_the_owner_has_another_password_by_now(world):
+    _, admin = await world.enter("admin")
+    key, body = {"Idempotency-Key": "key-1"}, a_user(password=PASSWORD)
+    first = await world.call("POST", "/users", admin, body, headers=key)
+    _, answer = await world.call("POST", "/auth/login", body={"email": body["email"], "password": PASSWORD})
+    world.pass_time(seconds=1)
+    changes = {"current_password": PASSWORD, "new_password": "another horse 8 stable"}
+    changed, _ = await world.call("POST", "/auth/password", answer["access_token"], changes)
+
+    assert changed == 204
+    assert await world.call("POST", "/users", admin, body, headers=key) == first
 
 
 READERS = [
