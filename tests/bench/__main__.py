@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +14,13 @@ from rich.console import Console
 
 from infra.local.children import LocalStackError
 from tests.bench.baseline import NaiveLossError
+from tests.bench.grow import grown
 from tests.bench.proofs import BeaconFailedError
-from tests.bench.report import show, write
+from tests.bench.report import show, show_growth, write
 from tests.bench.rounds import FULL, QUICK, measured
 
 FILE_COLUMNS = 120
+FAILED = (LocalStackError, BeaconFailedError, NaiveLossError)
 
 app = typer.Typer(add_completion=False)
 
@@ -27,27 +31,42 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Less of everything: under 90 seconds.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Write all rounds to this file.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; the figures are their medians.")] = None,
+    grow: Annotated[bool, typer.Option("--grow", help="Instead: the cost of a proof as what is stored grows.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the curves of --grow into this file.")] = None,
 ) -> None:
     """Measure what an attempt costs through the public doors, beside the bare floors of this machine."""
-    size = QUICK if quick else FULL
-    size = replace(size, rounds=rounds or size.rounds)
-    folder = Path(tempfile.mkdtemp(prefix="rollcall-bench-"))
-    progress = Console(stderr=True)
-    try:
-        with progress.status("") as status:
-            run = uvloop.run(measured(folder, size, status.update))
-    except (LocalStackError, BeaconFailedError, NaiveLossError) as error:
-        typer.echo(f"bench: {error}\nthe logs are in {folder / 'logs'}", err=True)
-        raise typer.Exit(1) from error
     console = Console()
     if not console.is_terminal:
         console.width = FILE_COLUMNS
-    show(run, console)
-    if json_ is not None:
-        write(run, json_)
-    if not run.is_sound or any(judged.fails for judged in run.judged()):
+    with a_folder() as folder, Console(stderr=True).status("") as status:
+        if grow:
+            growth = uvloop.run(grown(folder, status.update))
+            show_growth(growth, console, json_=json_, svg=svg)
+            is_good = growth.is_sound and not growth.is_too_steep
+        else:
+            size = QUICK if quick else FULL
+            size = replace(size, rounds=rounds or size.rounds)
+            run = uvloop.run(measured(folder, size, status.update))
+            show(run, console)
+            if json_ is not None:
+                write(run, json_)
+            is_good = run.is_sound and not any(judged.fails for judged in run.judged())
+        if not is_good:
+            raise typer.Exit(1)
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """Yield a folder for everything; what failed leaves it behind, with its logs."""
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-bench-"))
+    try:
+        yield folder
+    except FAILED as error:
+        typer.echo(f"bench: {error}\nthe logs are in {folder / 'logs'}", err=True)
+        raise typer.Exit(1) from error
+    except typer.Exit:
         typer.echo(f"the logs are in {folder / 'logs'}", err=True)
-        raise typer.Exit(1)
+        raise
     shutil.rmtree(folder)
 
 

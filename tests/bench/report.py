@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from rich.table import Table
 
 from tests.bench.figures import Figure, Row, company, foreign_share
 from tests.bench.goals import Judged, Verdict
+from tests.bench.grow import Growth
 from tests.bench.kept import Kept
 from tests.bench.names import CHAIN
 from tests.bench.run import Run
+from tests.bench.svg import draw
 
 MOST_KINDS_SHOWN = 5
 COLOURS: dict[Verdict, str] = {"met aim": "green", "met must": "yellow", "missed": "red"}
@@ -89,7 +91,7 @@ def programs(rows: Sequence[Row]) -> Table:
     for name in names:
         made.add_column(name, justify="right")
     for row in rows:
-        made.add_row(row.name, *(shown(row.cpu_by_program[name]) for name in names))
+        made.add_row(row.name, *(shown(row.cpu_by_program.get(name, nan)) for name in names))
     return made
 
 
@@ -138,6 +140,31 @@ def goal_document(judged: Judged) -> dict[str, Any]:
     figure = None if judged.figure is None else asdict(judged.figure)
     said_ = {"figure": figure, "verdict": judged.verdict, "times_short_of_aim": judged.times_short, "note": judged.note}
     return asdict(judged.goal) | said_
+
+
+def show_growth(growth: Growth, console: Console, *, json_: Path | None, svg: Path | None) -> None:
+    """Print the curves; draw them, or keep them, where that is asked for."""
+    caption = f"{growth.machine}; {growth.started_at:%Y-%m-%d %H:%M} UTC. {company(growth.samples)}"
+    console.print(f"\n{caption}\n", style="bold")
+    for curve in growth.curves:
+        said_ = "[green]flat[/]" if curve.is_flat else "[red]not flat[/]"
+        made = Table(title=f"CPU of a proof by {curve.of}: {said_}", title_justify="left")
+        for name in (curve.of, "CPU µs (median)", "each time", "by the first"):
+            made.add_column(name, justify="right")
+        for point, (_, share) in zip(curve.points, curve.relative, strict=True):
+            each = ", ".join(shown(cost) for cost in point.cost_us)
+            made.add_row(f"{point.size:,}", shown(point.median_us), each, shown(share, 2))
+        console.print(made)
+    console.print(kept_line(growth.kept))
+    for failure, count in Counter(f for sample in growth.samples for f in sample.failures).most_common():
+        console.print(f"[red]{count} x {escape(failure)}[/]", highlight=False)
+    if svg is not None:
+        svg.write_text(draw(growth.curves, caption=caption))
+    if json_ is not None:
+        curves = [asdict(curve) | {"is_flat": curve.is_flat} for curve in growth.curves]
+        document = {"started_at": growth.started_at.isoformat(), "machine": growth.machine, "curves": curves}
+        document["company"] = company(growth.samples)
+        json_.write_text(json.dumps(numbers(document), indent=2, allow_nan=False) + "\n")
 
 
 def numbers(value: Any) -> Any:

@@ -80,11 +80,14 @@ def plan_schools(
     hall_count: int = 0,
     school_count: int = SCHOOLS,
     students: int = ROOM_STUDENTS,
+    numbers: Iterator[int] | None = None,
 ) -> Schools:
     """Invent everything that will be needed.
 
     origin: what devices sign for. codes: how many each room needs, one number per room. students: of each room.
+    numbers: where those of codes come from; plans for the same system share them, so that none is given twice.
     """
+    numbers = numbers or distinct_numbers()
     school_ids = [new_id() for _ in range(school_count)]
 
     def rooms_of(counts: Sequence[int], size: int) -> list[Room]:
@@ -96,7 +99,6 @@ def plan_schools(
     rooms, halls = rooms_of(codes, students), rooms_of([0] * hall_count, HALL_STUDENTS)
     for hall in halls:
         hall.phones = [Phone(student_id=student_id, origin=origin) for student_id in hall.student_ids]
-    numbers = distinct_numbers()
     for room, count in zip(rooms, codes, strict=True):
         pairs = ((course, student) for course in room.course_ids for student in room.student_ids)
         room.codes.extend(Code(next(numbers), student, course) for course, student in islice(pairs, count))

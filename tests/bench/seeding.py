@@ -24,6 +24,7 @@ from tests.waiting import until
 ADD_COURSE_VERSIONS = """
 INSERT INTO course_version (course_id, version, name, start_at, end_at, is_online, cancelled, recorded_from)
 SELECT id, version, name, start_at, end_at, is_online, cancelled, recorded_at FROM course
+ON CONFLICT DO NOTHING
 """
 ADD_PREFERENCES = """
 INSERT INTO school_preferences (
@@ -41,6 +42,7 @@ SELECT id, version, school_id, default_signature_closing_delay_minutes, teacher_
     students_can_sign_before_teacher, enable_flash, enable_nfc, enable_qr, disable_course_modification_from_ui,
     early_open_minutes, late_grace_minutes, recorded_at
 FROM school_preferences
+ON CONFLICT DO NOTHING
 """
 COUNT_COPIED = "SELECT (SELECT count(*) FROM copy_course), (SELECT count(*) FROM copy_membership)"
 # Nobody is late: the whole length of a course.
@@ -50,19 +52,23 @@ COPY_TIMEOUT_S = 60.0
 
 
 async def seed(schools: Schools, stack: Stack) -> None:
-    """Fill the three databases and wait until attendance has its copy."""
+    """Put these schools into the three databases, beside what is there, and wait until attendance has its copy."""
     admin_url = stack.postgres.admin_url
-    await in_database(admin_url, "identity", schools, seed_identity)
-    box = SecretBox.from_file(stack.place.keys / "beacon")
-    await in_database(admin_url, "beacon", schools, lambda to, plan: seed_beacon(to, plan, box))
-    await in_database(admin_url, "academics", schools, seed_academics)
     courses = sum(len(room.course_ids) for room in schools.everywhere)
     members = sum(len(room.student_ids) for room in schools.everywhere)
     attendance = await asyncpg.connect(with_database(admin_url, "attendance"))
     try:
+        courses_before, members_before = await attendance.fetchrow(COUNT_COPIED)
+        await in_database(admin_url, "identity", schools, seed_identity)
+        box = SecretBox.from_file(stack.place.keys / "beacon")
+        await in_database(admin_url, "beacon", schools, lambda to, plan: seed_beacon(to, plan, box))
+        await in_database(admin_url, "academics", schools, seed_academics)
 
         async def is_copied() -> bool:
-            return tuple(await attendance.fetchrow(COUNT_COPIED)) == (courses, members)
+            return tuple(await attendance.fetchrow(COUNT_COPIED)) == (
+                courses_before + courses,
+                members_before + members,
+            )
 
         await until(is_copied, COPY_TIMEOUT_S)
     finally:
