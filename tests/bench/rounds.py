@@ -16,7 +16,7 @@ from tests.bench.floors import Ground, ground, measure_floors
 from tests.bench.hall import HallLoad
 from tests.bench.kept import look
 from tests.bench.load import CONNECTIONS
-from tests.bench.proofs import A_CROWD, Piece, ProofLoad, batches, singles, wide
+from tests.bench.proofs import A_CROWD, Piece, ProofLoad, batches, in_one_process, singles, wide
 from tests.bench.run import Run
 from tests.bench.running import System, running
 from tests.bench.schools import Room, Schools, plan_schools
@@ -50,8 +50,8 @@ class Size:
     def codes(self) -> list[int]:
         """Return how many codes each room needs for all rounds and the warm-up."""
         batch_turns = -(-self.batch_rooms * (self.rounds + 1) // CONNECTIONS)
-        each_round = self.singles + self.wide + A_CROWD.codes
-        near = WARM_UP_PROOFS + self.rounds * each_round + batch_turns * batches(self.batches).codes
+        each_round = 2 * self.singles + self.wide + A_CROWD.codes
+        near = 2 * WARM_UP_PROOFS + self.rounds * each_round + batch_turns * batches(self.batches).codes
         far = WARM_UP_PROOFS + self.rounds * self.wide
         return [near] * CONNECTIONS + [far] * (WIDE_CONNECTIONS - CONNECTIONS)
 
@@ -125,6 +125,8 @@ async def measure_rounds(run: Run, bench: Bench, say: Say) -> None:
         for turn in range(1, bench.size.rounds + 1):
             say(f"round {turn} of {bench.size.rounds}")
             await measure_round(run, bench, proofs, hall, turn=turn)
+    say("measuring beacon_svc and attendance_svc as one process")
+    await measure_one_process(run, bench, proofs)
     say("checking what was kept")
     run.kept = await look(bench.system, proofs.acknowledged + hall.acknowledged)
 
@@ -147,6 +149,15 @@ async def measure_round(run: Run, bench: Bench, proofs: ProofLoad, hall: HallLoa
         run.add(await proofs.measure(piece, rooms))
     run.add(await hall.burst(bench.schools.halls[turn]))
     run.add(await hall.codes(bench.schools.halls[turn]))
+
+
+async def measure_one_process(run: Run, bench: Bench, proofs: ProofLoad) -> None:
+    """Measure single proofs once more; last, because the system is another one from then on."""
+    rooms = bench.schools.rooms[:CONNECTIONS]
+    await bench.system.join()
+    await proofs.measure(in_one_process(WARM_UP_PROOFS), rooms)
+    for _ in range(bench.size.rounds):
+        run.add(await proofs.measure(in_one_process(bench.size.singles), rooms))
 
 
 async def at_rest(bench: Bench) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """The system as `./dev up` starts it, in a folder of its own, and what belongs to which of its programs."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from infra.envoy.routes import SERVICES
-from infra.local.children import LocalStackError
+from infra.local.children import LocalStackError, Program, spawn
 from infra.local.databases import with_database
 from infra.local.services import Services
 from infra.local.stack import Stack
@@ -39,12 +41,32 @@ class System:
 
     def programs(self) -> dict[str, list[int]]:
         """Return the processes of each program."""
-        found = {name: [self.services.children[name].pid] for name in SERVICES}
+        found = {name: [child.pid] for name, child in self.services.children.items()}
         servers = {"postgres": self.stack.postgres, "valkey": self.stack.valkey, "envoy": self.stack.envoy}
         return found | {name: [server.child.pid] for name, server in servers.items()}
 
     def pids(self) -> list[int]:
         return [pid for pids in self.programs().values() for pid in pids]
+
+    async def join(self) -> None:
+        """Replace beacon_svc and attendance_svc by one program that is both; what it uses counts as beacon_svc's."""
+        children = self.services.children
+        for name in WRITERS:
+            await asyncio.to_thread(children[name].stop)
+        variables = [self.stack.variables(name) for name in WRITERS]
+        both = spawn(
+            Program(
+                name="one process",
+                command=[sys.executable, "-m", "tests.bench.one_process"],
+                log=self.stack.log_file("one_process"),
+                environment={**self.stack.given, **variables[0], **variables[1]},
+                working_folder=self.services.root,
+                keep_open=self.stack.keep_open,
+            )
+        )
+        children |= dict.fromkeys(WRITERS, both)
+        await self.services.wait_until_ready(*WRITERS)
+        del children["attendance"]
 
     async def drained(self) -> None:
         """Wait until every event is sealed: what a load leaves behind is part of its cost."""
