@@ -491,3 +491,16 @@ async def test_what_administrators_do_is_kept_for_good(world):
         ("user_changed", "admin", admin.id, student.id),
         ("user_deleted", "admin", admin.id, student.id),
     ]
+
+
+async def test_what_is_wrong_with_a_body_says_nothing_about_whom_it_was_for(world):
+    _, admin = await world.enter("admin")
+    own, foreign = await world.add("student"), await world.add("student", school_id=uuid4())
+    ids = (own.id, foreign.id, uuid4())
+
+    answers = [await patch(world, admin, id_, {"firstname": 5}, version='"1"') for id_ in ids]
+
+    for _, body in answers:
+        del body["request_id"]
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0] == 422
