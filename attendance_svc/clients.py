@@ -1,8 +1,11 @@
 """gRPC side of the ports: academics, identity and beacon_svc."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 from typing import TypeVar
 
 import grpc.aio
@@ -20,6 +23,7 @@ from contracts.rpc.beacon.api.v1 import beacon_pb2_grpc as beacon_rpc
 from contracts.rpc.identity.api.v1 import identity_pb2 as identity
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
 from infra.canon import from_spki
+from infra.coalescer import Coalescer
 from infra.device_requests import SignedRequest, check, read_signed_request
 from infra.grpc_client import Peer
 from infra.identity_news import DeviceMemory
@@ -210,29 +214,68 @@ class GrpcPhones:
         return key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """A code that somebody says a beacon showed."""
+
+    serial: str
+    code: str
+    school_id: SchoolId | None
+
+
 class GrpcNfcCodes:
-    """Satisfies ports.NfcCodes: beacon_svc holds the beacons' secrets."""
+    """Satisfies ports.NfcCodes: beacon_svc holds the beacons' secrets.
+
+    A room that signs at once shows the same code again and again; it is asked about for all of them together.
+    """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._beacon = _Source("beacon")
         self._stub = beacon_rpc.BeaconQueryServiceStub(channel)
+        self._asking: Coalescer[tuple[_Shown, datetime], NfcReading | None] = Coalescer(self._read_all)
 
     async def read(self, serial: str, code: str, *, at: datetime, school_id: SchoolId | None) -> NfcReading | None:
-        request = beacon.VerifyNfcCodeRequest(
-            serial=serial, code=code, at=at, acting_school_id=str(school_id) if school_id else ""
-        )
+        return await self._asking.submit((_Shown(serial=serial, code=code, school_id=school_id), at))
+
+    async def _read_all(self, wanted: Sequence[tuple[_Shown, datetime]]) -> Sequence[NfcReading | BaseException | None]:
+        moments: defaultdict[_Shown, set[datetime]] = defaultdict(set)
+        for shown, at in wanted:
+            moments[shown].add(at)
+        read = dict(zip(moments, await asyncio.gather(*starmap(self._read_at, moments.items())), strict=True))
+        return [read[shown][at] for shown, at in wanted]
+
+    async def _read_at(
+        self, shown: _Shown, moments: Collection[datetime]
+    ) -> Mapping[datetime, NfcReading | BaseException | None]:
+        """A code is shown without a break: what holds at the first and at the last moment holds between them."""
+        first, last = min(moments), max(moments)
+        at_first = await self._read(shown, first)
+        at_last = at_first if last == first else await self._read(shown, last)
+        if at_first == at_last and isinstance(at_first, NfcReading):
+            return dict.fromkeys(moments, at_first)
+        return {at: await self._read(shown, at) for at in moments}
+
+    async def _read(self, shown: _Shown, at: datetime) -> NfcReading | BaseException | None:
+        school = str(shown.school_id) if shown.school_id else ""
+        request = beacon.VerifyNfcCodeRequest(serial=shown.serial, code=shown.code, at=at, acting_school_id=school)
         unknown = beacon.VerifyNfcCodeResponse()
-        answer = await self._beacon.ask_or(unknown, self._stub.VerifyNfcCode, request)
-        if not answer.is_valid:
-            return None
         try:
-            return NfcReading(
-                beacon_id=BeaconId(canonical_uuid(answer.beacon_id)),
-                classroom_id=ClassroomId(canonical_uuid(answer.classroom_id)) if answer.classroom_id else None,
-                step=answer.step,
-            )
-        except ValueError as error:
-            raise UnavailableError("beacon_down", "malformed answer") from error
+            answer = await self._beacon.ask_or(unknown, self._stub.VerifyNfcCode, request)
+            return reading_of(answer) if answer.is_valid else None
+        except ProblemError as error:
+            return error
+
+
+def reading_of(answer: beacon.VerifyNfcCodeResponse) -> NfcReading:
+    """Read beacon_svc's answer about a true code. Raises: UnavailableError when it is none of ours."""
+    try:
+        return NfcReading(
+            beacon_id=BeaconId(canonical_uuid(answer.beacon_id)),
+            classroom_id=ClassroomId(canonical_uuid(answer.classroom_id)) if answer.classroom_id else None,
+            step=answer.step,
+        )
+    except ValueError as error:
+        raise UnavailableError("beacon_down", "malformed answer") from error
 
 
 class GrpcCourseCloser:

@@ -1,5 +1,6 @@
 """Channels to other services: mTLS, a deadline on every call, retries for queries only, ids passed on."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,6 +20,8 @@ Response = TypeVar("Response")
 
 QUERY_TIMEOUT_S = 0.3
 COMMAND_TIMEOUT_S = 2.0
+# Of one peer's calls at once: more would only wait on the other side, and use up their deadlines there.
+CALLS_AT_ONCE = 32
 # What a caller keeps for its own answer when it passes its deadline on.
 RESERVE_S = 0.05
 MIN_TIMEOUT_S = 0.01
@@ -66,10 +69,14 @@ def connect(address: str, *, callee: str, identity: Identity) -> grpc.aio.Channe
 
 
 class Peer:
-    """Calls one service: the deadline is the smaller of the call's own and what the request has left."""
+    """Calls one service: the deadline is the smaller of the call's own and what the request has left.
+
+    Who finds too many calls under way waits first, and is not taken for a victim of an outage because of it.
+    """
 
     def __init__(self, callee: str) -> None:
         self.callee = callee
+        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def ask(
         self, call: Callable[..., Awaitable[Response]], request: Message, *, timeout_s: float = QUERY_TIMEOUT_S
@@ -79,6 +86,10 @@ class Peer:
         Raises: the ProblemError that the callee raised, UnavailableError("<callee>_down"),
         DeadlineError when the request being served has no time left.
         """
+        async with self._slots:
+            return await self._ask(call, request, timeout_s)
+
+    async def _ask(self, call: Callable[..., Awaitable[Response]], request: Message, timeout_s: float) -> Response:
         context = current()
         metadata: tuple[tuple[str, str], ...] = ()
         if context is not None:

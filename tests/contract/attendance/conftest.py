@@ -1,7 +1,7 @@
 """Academics, identity and beacon_svc as attendance sees them: over gRPC, and as the fakes have it."""
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from uuid import uuid4
 
 import grpc.aio
@@ -113,10 +113,20 @@ class Beacons(beacon_pb2_grpc.BeaconQueryServiceServicer):
     """Answers as beacon.proto says."""
 
     answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=False, reason="nfc_code_invalid")
+    # When a code is no longer shown.
+    until = None
+
+    def __init__(self):
+        self.asked = []
+
+    @property
+    def request(self):
+        return self.asked[-1]
 
     async def VerifyNfcCode(self, request, context):  # noqa: N802
-        self.request = request
-        return self.answer
+        self.asked.append(request)
+        is_over = self.until is not None and request.at.ToDatetime(tzinfo=UTC) > self.until
+        return beacon_pb2.VerifyNfcCodeResponse(is_valid=False) if is_over else self.answer
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Whose phone signed a request, and what a code says, asked over gRPC."""
 
+import asyncio
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import UTC, timedelta
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ from contracts.rpc.beacon.api.v1 import beacon_pb2
 from infra.canon import kid_of
 from infra.device_requests import SignedRequest, sign_request
 from tests.contract.attendance.conftest import ORIGIN
-from tests.fakes.attendance import NINE
+from tests.fakes.attendance import MS, NINE
 
 BODY = b'{"course_id":"x"}'
 
@@ -127,6 +128,30 @@ async def test_a_true_code_names_its_beacon_room_and_step(others):
     asked = others.beacons.request
     assert (asked.serial, asked.code, asked.acting_school_id) == ("BEACON-1", "12345678", str(school_id))
     assert asked.at.seconds == int(NINE.timestamp())
+
+
+async def read_all(codes, moments):
+    school_id = SchoolId(new_id())
+    return await asyncio.gather(*(codes.read("BEACON-1", "12345678", at=at, school_id=school_id) for at in moments))
+
+
+async def test_a_room_that_shows_one_code_is_asked_about_for_all_of_them(others):
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id=str(new_id()), step=7)
+    moments = [NINE + n * MS for n in range(50)]
+
+    readings = await read_all(others.codes, moments)
+
+    assert {reading.step for reading in readings} == {7}
+    assert [asked.at.ToDatetime(tzinfo=UTC) for asked in others.beacons.asked] == [moments[0], moments[-1]]
+
+
+async def test_a_code_that_ends_among_them_is_answered_for_each_moment(others):
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id=str(new_id()), step=7)
+    others.beacons.until = NINE + 4 * MS
+
+    readings = await read_all(others.codes, [NINE + n * MS for n in range(10)])
+
+    assert [reading is not None for reading in readings] == [True] * 5 + [False] * 5
 
 
 async def test_a_beacon_may_hang_in_no_room(others):

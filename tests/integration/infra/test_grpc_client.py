@@ -12,7 +12,7 @@ from contracts.rpc.academics.api.v1 import academics_pb2_grpc as rpc
 from infra import grpc_client
 from infra.certs import make_authority
 from infra.clock import utc_now
-from infra.grpc_client import COMMAND_TIMEOUT_S, QUERY_TIMEOUT_S, Peer, connect
+from infra.grpc_client import CALLS_AT_ONCE, COMMAND_TIMEOUT_S, QUERY_TIMEOUT_S, Peer, connect
 from infra.local.ports import free_port
 from infra.renewing_channel import RECHECK_S, RenewingChannel
 from infra.request_context import serving as request
@@ -68,6 +68,24 @@ async def test_a_query_is_repeated_twice_while_its_callee_is_unavailable(channel
     assert (await ask(channel, "flaky", timeout_s=5)).course.id == "flaky"
 
     assert len(academics.entered) == 3
+
+
+async def test_a_burst_of_questions_waits_here_and_not_until_its_deadline_over_there():
+    peer, under_way, finish = Peer("academics"), [], asyncio.Event()
+
+    async def call(request, *, timeout, metadata):  # noqa: ASYNC109 -- as the stubs have it
+        under_way.append(timeout)
+        await finish.wait()
+        return request
+
+    questions = [asyncio.ensure_future(peer.ask(call, pb.GetCourseRequest())) for _ in range(CALLS_AT_ONCE + 5)]
+    await until(lambda: under_way)
+    at_once = len(under_way)
+    finish.set()
+    await asyncio.gather(*questions)
+
+    assert at_once == CALLS_AT_ONCE
+    assert under_way == [QUERY_TIMEOUT_S] * (CALLS_AT_ONCE + 5)
 
 
 async def test_a_query_is_given_up_after_three_tries(channel, academics):
