@@ -219,13 +219,16 @@ class ProofFacts:
     """What is known about some proofs of one key.
 
     beacon: with that key alone. totp_key: None unless the beacon must show codes. by_seq: stored proofs with the same
-    numbers, with those before and with those after.
+    numbers. digests: base64url SHA-256 of these and of those before, by number. waiting: numbers of stored proofs,
+    these and those after, that wait for the one before.
     """
 
     beacon: Beacon
     key: BeaconKey
     totp_key: bytes | None
     by_seq: Mapping[int, StoredProof]
+    digests: Mapping[int, str]
+    waiting: Collection[int]
     anchors: Sequence[Anchor]
     latest_anchor: Anchor | None
     stays: Sequence[Stay]

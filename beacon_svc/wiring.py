@@ -117,9 +117,14 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     url, identity = settings.database_url.get_secret_value(), identity_of(settings)
     box, outbox = SecretBox.from_file(settings.key_file), Outbox(settings.shard_count)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(create_pool(url, name="beacon_svc", size=settings.database_pool_count))
+        size = settings.database_pool_count
+        pool = await stack.enter_async_context(create_pool(url, name="beacon_svc", size=size, by_index=True))
         background = create_pool(
-            url, name="beacon_svc jobs", size=BACKGROUND_POOL_COUNT, transaction_ms=BACKGROUND_TRANSACTION_MS
+            url,
+            name="beacon_svc jobs",
+            size=BACKGROUND_POOL_COUNT,
+            transaction_ms=BACKGROUND_TRANSACTION_MS,
+            by_index=True,
         )
         await stack.enter_async_context(background)
         redis = await stack.enter_async_context(writer_client(settings.redis_url.get_secret_value()))

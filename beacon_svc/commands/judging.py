@@ -83,8 +83,7 @@ class Ledger:
 
     def waits_for(self, one: Submission) -> bool:
         """Return whether a stored proof waits for this one."""
-        follower = self._facts[one.key].by_seq.get(one.claim.seq + 1)
-        return follower is not None and follower.outcome == CHAIN_GAP
+        return one.claim.seq + 1 in self._facts[one.key].waiting
 
     def judge(
         self,
@@ -98,12 +97,11 @@ class Ledger:
         """Judge a new or a waiting proof, note what follows and return it."""
         key = (proof.beacon_id, proof.kid)
         facts = self._facts[key]
-        before = self.judged[key].get(claim.seq - 1) or facts.by_seq.get(claim.seq - 1)
         evidence = Evidence(
             key=facts.key,
             when=EffectiveTime(at=proof.proved_at, uncertainty=proof.uncertainty),
             received_at=proof.received_at,
-            previous=genesis(claim) if claim.seq == 1 else _sha256(before),
+            previous=self._previous(claim, key),
             gap_given_up=gap_given_up,
             codes=self._codes.get((proof.school_id, claim.code), ()),
             stays=facts.stays,
@@ -117,6 +115,13 @@ class Ledger:
         self.judged[key][claim.seq] = kept
         return kept
 
+    def _previous(self, claim: Claim, key: KeyName) -> str | None:
+        """Return the hash that the claim should continue, None when the proof before it has not come."""
+        if claim.seq == 1:
+            return genesis(claim)
+        before = self.judged[key].get(claim.seq - 1)
+        return before.sha256 if before is not None else self._facts[key].digests.get(claim.seq - 1)
+
     def _redeem(self, verdict: Verdict, proof: StoredProof) -> FlashCode | None:
         """Return the code that the proof uses up; who comes later finds it used."""
         if not isinstance(verdict, Verified) or verdict.code.redeemed_by is not None:
@@ -126,10 +131,6 @@ class Ledger:
         used = replace(code, redeemed_by=proof.id, redeemed_room=verdict.classroom_id)
         same_number[same_number.index(code)] = used
         return used
-
-
-def _sha256(proof: StoredProof | None) -> str | None:
-    return None if proof is None else proof.sha256
 
 
 def genesis(claim: Claim) -> str:

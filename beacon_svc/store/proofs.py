@@ -23,50 +23,60 @@ from infra.secret_box import SecretBox
 from streams.outbox import Outbox
 
 Made = TypeVar("Made")
+# Of a key: hashes by number, and the numbers of those that wait for the one before.
+Around = defaultdict[KeyName, tuple[dict[int, str], set[int]]]
 MOST_BEACONS = 10_000
 
 LIST_PUBLIC_KEYS = """
 SELECT b.id, b.school_id, k.kid, k.spki FROM beacon AS b LEFT JOIN beacon_key AS k ON k.beacon_id = b.id
 WHERE b.id = ANY($1)
 """
-# In one order, as with codes below, so that batches do not wait for each other in a circle.
+# Locked as they are given: in one order, as codes are below, so that batches do not wait for each other in a circle.
+# LATERAL here and below: one look into an index for each, whatever the planner once knew of the tables.
 LOCK_KEYS = """
 SELECT b.id, b.school_id, b.serial, b.classroom_id, b.nfc_profile, b.totp_required, b.version, b.created_at,
        b.retired_at, b.totp_key_sealed, k.kid, k.spki, k.not_before, k.not_after, k.revoked_at
 FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid)
-JOIN beacon_key AS k ON k.beacon_id = w.beacon_id AND k.kid = w.kid JOIN beacon AS b ON b.id = k.beacon_id
-ORDER BY k.beacon_id, k.kid FOR UPDATE OF k
+CROSS JOIN LATERAL (SELECT * FROM beacon_key WHERE beacon_id = w.beacon_id AND kid = w.kid FOR UPDATE) AS k
+CROSS JOIN LATERAL (SELECT * FROM beacon WHERE id = k.beacon_id LIMIT 1) AS b
+"""
+# Most proofs are new and follow one that is no more than a hash by now.
+LIST_AROUND = """
+SELECT w.beacon_id, w.kid, p.seq, p.sha256, p.waits
+FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, seq)
+CROSS JOIN LATERAL (
+    SELECT seq, sha256, state = 'held' AND reason = 'chain_gap' AS waits FROM proof
+    WHERE beacon_id = w.beacon_id AND kid = w.kid AND seq BETWEEN w.seq - 1 AND w.seq + 1 ORDER BY seq LIMIT 3
+) AS p
 """
 LIST_BY_SEQ = """
 SELECT p.id, p.school_id, p.beacon_id, p.kid, p.seq, p.message, p.sha256, p.signature, p.received_at, p.proved_at,
        p.uncertainty_ms, p.classroom_id, p.code_id, p.course_id, p.student_id, p.acting_school_id, p.flags, p.state,
        p.reason, p.signature_id, p.signature_status, p.try_at, p.try_count, p.version
 FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, seq)
-JOIN proof AS p ON p.beacon_id = w.beacon_id AND p.kid = w.kid AND p.seq = w.seq
+CROSS JOIN LATERAL (SELECT * FROM proof WHERE beacon_id = w.beacon_id AND kid = w.kid AND seq = w.seq LIMIT 1) AS p
 """
 # In one order, so that beacons of one room that saw the same phones do not wait for each other in a circle.
 LOCK_CODES = """
 SELECT c.id, c.code, c.school_id, c.student_id, c.device_id, c.course_id, c.issued_at, c.expires_at, c.redeemed_by,
        c.redeemed_room
 FROM unnest($1::integer[], $2::uuid[]) AS w (code, school_id)
-JOIN flash_code AS c ON c.code = w.code AND c.school_id = w.school_id AND c.issued_at >= $3
-ORDER BY c.id FOR UPDATE OF c
+CROSS JOIN LATERAL (
+    SELECT * FROM flash_code AS f WHERE f.code = w.code AND f.school_id = w.school_id AND f.issued_at >= $3
+    ORDER BY f.issued_at FOR UPDATE OF f
+) AS c
 """
-LIST_ANCHORS_AROUND = """
-SELECT DISTINCT r.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at
+LIST_ANCHORS = """
+SELECT DISTINCT r.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at, a.is_latest
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS r (beacon_id, boot, uptime_ms)
 CROSS JOIN LATERAL (
-    (SELECT * FROM beacon_anchor WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms <= r.uptime_ms
-     ORDER BY uptime_ms DESC LIMIT 1)
+    (SELECT *, false AS is_latest FROM beacon_anchor
+     WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms <= r.uptime_ms ORDER BY uptime_ms DESC LIMIT 1)
     UNION ALL
-    (SELECT * FROM beacon_anchor WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms > r.uptime_ms
-     ORDER BY uptime_ms LIMIT 1)
-) AS a
-"""
-LIST_LATEST_ANCHORS = """
-SELECT a.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at
-FROM unnest($1::uuid[]) AS b (id) CROSS JOIN LATERAL (
-    SELECT * FROM beacon_anchor WHERE beacon_id = b.id ORDER BY server_at DESC LIMIT 1
+    (SELECT *, false FROM beacon_anchor
+     WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms > r.uptime_ms ORDER BY uptime_ms LIMIT 1)
+    UNION ALL
+    (SELECT *, true FROM beacon_anchor WHERE beacon_id = r.beacon_id ORDER BY server_at DESC LIMIT 1)
 ) AS a
 """
 LIST_STAYS = """
@@ -76,7 +86,7 @@ WHERE beacon_id = ANY($1) AND (assigned_to IS NULL OR assigned_to >= $2) ORDER B
 REDEEM = """
 UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS r (id, proof_id, room)
-WHERE c.id = r.id AND c.redeemed_by IS NULL
+WHERE c.id = r.id AND c.id = ANY($1) AND c.redeemed_by IS NULL
 """
 # Arrays of arrays would lose their edges: flags come as words with commas.
 ADD = """
@@ -98,30 +108,34 @@ UPDATE proof SET proved_at = $2, classroom_id = $3, code_id = $4, course_id = $5
                  version = $12
 WHERE id = $1 AND version = $12 - 1
 """
-LIST_AFTER_ACK = """
-SELECT k.beacon_id, k.kid, k.ack_seq, p.seq, p.received_at
-FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid)
-JOIN beacon_key AS k ON k.beacon_id = w.beacon_id AND k.kid = w.kid
-CROSS JOIN LATERAL (
-    SELECT seq, received_at FROM proof WHERE beacon_id = k.beacon_id AND kid = k.kid AND seq > k.ack_seq
-    ORDER BY seq LIMIT 1000
-) AS p ORDER BY k.beacon_id, k.kid, p.seq
-"""
+# Up to the first proof that neither follows the one before it nor has been waited for long enough.
 ACKNOWLEDGE = """
-UPDATE beacon_key AS k SET ack_seq = greatest(k.ack_seq, w.ack_seq)
-FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, ack_seq)
-WHERE k.beacon_id = w.beacon_id AND k.kid = w.kid RETURNING k.beacon_id, k.kid, k.ack_seq
+UPDATE beacon_key AS k SET ack_seq = a.seq
+FROM (
+    SELECT w.beacon_id, w.kid, greatest(max(s.ack_seq), max(s.seq) FILTER (WHERE s.is_whole)) AS seq
+    FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid) CROSS JOIN LATERAL (
+        SELECT f.ack_seq, f.seq, bool_and(f.follows) OVER (ORDER BY f.seq) AS is_whole FROM (
+            SELECT b.ack_seq, p.seq, p.seq = lag(p.seq, 1, b.ack_seq) OVER (ORDER BY p.seq) + 1
+                                     OR p.received_at <= $3 AS follows
+            FROM beacon_key AS b LEFT JOIN LATERAL (
+                SELECT seq, received_at FROM proof WHERE beacon_id = b.beacon_id AND kid = b.kid AND seq > b.ack_seq
+                ORDER BY seq LIMIT 1000
+            ) AS p ON true WHERE b.beacon_id = w.beacon_id AND b.kid = w.kid
+        ) AS f
+    ) AS s GROUP BY w.beacon_id, w.kid
+) AS a
+WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY($2) RETURNING k.beacon_id, k.kid, k.ack_seq
 """
 SETTLE = """
 UPDATE proof AS p SET state = s.state, reason = s.reason, signature_id = s.signature_id,
                       signature_status = s.signature_status, try_at = s.try_at, try_count = p.try_count + 1
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[])
      AS s (id, state, reason, signature_id, signature_status, try_at)
-WHERE p.id = s.id AND p.state = 'held'
+WHERE p.id = s.id AND p.id = ANY($1) AND p.state = 'held'
 """
 CLAIM_DUE = """
-UPDATE proof SET try_at = $2 WHERE id IN (
-    SELECT id FROM proof WHERE try_at <= $1 ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE proof SET try_at = $2 WHERE id = ANY(ARRAY(
+    SELECT id FROM proof WHERE try_at <= $1 ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED))
 RETURNING id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
           classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, signature_id,
           signature_status, try_at, try_count, version
@@ -171,41 +185,54 @@ class PostgresProofBook:
 
     async def gather(self, claims: Mapping[KeyName, Sequence[Claim]], *, since: datetime) -> Gathered:
         lent = self._connection
-        key_rows = await lent.fetch(LOCK_KEYS, [id for id, _kid in claims], [kid for _id, kid in claims])
+        key_rows = await lent.fetch(LOCK_KEYS, *columns(sorted(claims), 2))
         schools = {row["id"]: row["school_id"] for row in key_rows}
         every = [claim for some in claims.values() for claim in some if claim.beacon_id in schools]
-        by_seq = await self._by_seq(every)
+        around = await self._around(every)
+        by_seq = await self._by_seq(_repeated(every, around))
         codes = await self._codes({(schools[claim.beacon_id], claim.code) for claim in every}, since)
         readings = ([c.beacon_id for c in every], [c.boot for c in every], [c.uptime_ms for c in every])
-        around = _by_beacon(await lent.fetch(LIST_ANCHORS_AROUND, *readings), Anchor)
-        latest = _by_beacon(await lent.fetch(LIST_LATEST_ANCHORS, list(schools)), Anchor)
+        near, latest = _anchors_of(await lent.fetch(LIST_ANCHORS, *readings))
         stays = _by_beacon(await lent.fetch(LIST_STAYS, list(schools), since), Stay)
         facts: dict[KeyName, ProofFacts] = {}
         for row in key_rows:
             id, beacon = row["id"], _beacon_of(row)
+            digests, waiting = around[id, row["kid"]]
             facts[id, row["kid"]] = ProofFacts(
                 beacon=beacon,
                 key=beacon.keys[0],
                 totp_key=self._box.open(row["totp_key_sealed"], about=totp_owner(id)) if beacon.totp_required else None,
                 by_seq=by_seq[id, row["kid"]],
-                anchors=around[id],
-                latest_anchor=latest[id][0] if latest[id] else None,
+                digests=digests,
+                waiting=waiting,
+                anchors=near[id],
+                latest_anchor=latest.get(id),
                 stays=stays[id],
             )
         return Gathered(facts=facts, codes=codes)
 
-    async def _by_seq(self, claims: Sequence[Claim]) -> dict[KeyName, dict[int, StoredProof]]:
-        wanted = {(claim.beacon_id, claim.kid, claim.seq + step) for claim in claims for step in (-1, 0, 1)}
+    async def _around(self, claims: Sequence[Claim]) -> Around:
+        found: Around = defaultdict(lambda: ({}, set()))
+        wanted = ([c.beacon_id for c in claims], [c.kid for c in claims], [c.seq for c in claims])
+        for row in await self._connection.fetch(LIST_AROUND, *wanted):
+            digests, waiting = found[row["beacon_id"], row["kid"]]
+            digests[row["seq"]] = to_base64url(row["sha256"])
+            if row["waits"]:
+                waiting.add(row["seq"])
+        return found
+
+    async def _by_seq(self, wanted: Collection[tuple[BeaconId, str, int]]) -> dict[KeyName, dict[int, StoredProof]]:
         found: defaultdict[KeyName, dict[int, StoredProof]] = defaultdict(dict)
-        for row in await self._connection.fetch(LIST_BY_SEQ, *columns(wanted, 3)):
-            found[row["beacon_id"], row["kid"]][row["seq"]] = proof_of(row)
+        if wanted:
+            for row in await self._connection.fetch(LIST_BY_SEQ, *columns(wanted, 3)):
+                found[row["beacon_id"], row["kid"]][row["seq"]] = proof_of(row)
         return found
 
     async def _codes(
         self, wanted: Collection[tuple[SchoolId, int]], since: datetime
     ) -> dict[tuple[SchoolId, int], list[FlashCode]]:
         found: defaultdict[tuple[SchoolId, int], list[FlashCode]] = defaultdict(list)
-        schools, numbers = columns(wanted, 2)
+        schools, numbers = columns(sorted(wanted), 2)
         for row in await self._connection.fetch(LOCK_CODES, numbers, schools, since):
             found[row["school_id"], row["code"]].append(FlashCode(**dict(row)))
         return found
@@ -225,17 +252,7 @@ class PostgresProofBook:
         await self._outbox.add(self._connection, *map(_event_of, changes))
 
     async def acknowledge(self, keys: Sequence[KeyName], *, given_up_before: datetime) -> Mapping[KeyName, int]:
-        acknowledged = dict.fromkeys(keys, 0)
-        broken: set[KeyName] = set()
-        for row in await self._connection.fetch(LIST_AFTER_ACK, *columns(keys, 2)):
-            key = (row["beacon_id"], row["kid"])
-            follows = row["seq"] == max(acknowledged[key], row["ack_seq"]) + 1
-            if key in broken or not (follows or row["received_at"] <= given_up_before):
-                broken.add(key)
-                continue
-            acknowledged[key] = row["seq"]
-        rows = [(*key, seq) for key, seq in acknowledged.items()]
-        moved = await self._connection.fetch(ACKNOWLEDGE, *columns(rows, 3))
+        moved = await self._connection.fetch(ACKNOWLEDGE, *columns(keys, 2), given_up_before)
         return {(row["beacon_id"], row["kid"]): row["ack_seq"] for row in moved}
 
     async def find(self, beacon_id: BeaconId, kid: str, seq: int) -> StoredProof | None:
@@ -263,6 +280,24 @@ class PostgresProofBook:
 def columns(rows: Collection[Sequence[Any]], count: int) -> list[list[Any]]:
     """Turn rows of `count` values into as many arrays, for unnest."""
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+
+
+def _repeated(claims: Sequence[Claim], around: Around) -> set[tuple[BeaconId, str, int]]:
+    """Return where proofs are stored already."""
+    return {(c.beacon_id, c.kid, c.seq) for c in claims if c.seq in around[c.beacon_id, c.kid][0]}
+
+
+def _anchors_of(rows: Sequence[Row]) -> tuple[defaultdict[UUID, list[Anchor]], dict[UUID, Anchor]]:
+    """Return those around the readings, and the latest, by beacon. Columns as in LIST_ANCHORS."""
+    near: defaultdict[UUID, list[Anchor]] = defaultdict(list)
+    latest: dict[UUID, Anchor] = {}
+    for beacon_id, boot, uptime_ms, told_at, server_at, is_latest in rows:
+        anchor = Anchor(boot=boot, uptime_ms=uptime_ms, told_at=told_at, server_at=server_at)
+        if is_latest:
+            latest[beacon_id] = anchor
+        else:
+            near[beacon_id].append(anchor)
+    return near, latest
 
 
 def _by_beacon(rows: Sequence[Row], make: Callable[..., Made]) -> defaultdict[UUID, list[Made]]:

@@ -1,9 +1,13 @@
 """Every statement fits the migrated schema, and the service's role may do only what it must."""
 
 import importlib
+import re
 
 import asyncpg
 import pytest
+
+from beacon_svc.store import proofs
+from infra.postgres import create_pool
 
 MODULES = (
     "beacon_svc.jobs",
@@ -15,6 +19,17 @@ MODULES = (
     "beacon_svc.store.proofs",
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+GROWING = ("proof", "flash_code", "beacon_key")
+FOR_EVERY_PROOF = (
+    "LOCK_KEYS",
+    "LIST_AROUND",
+    "LIST_BY_SEQ",
+    "LOCK_CODES",
+    "REDEEM",
+    "ACKNOWLEDGE",
+    "SETTLE",
+    "CLAIM_DUE",
+)
 
 
 async def test_every_statement_prepares(databases):
@@ -36,3 +51,20 @@ async def test_evidence_is_never_deleted_by_the_service(databases, table):
         await connection.execute(f"DELETE FROM {table}")
 
     await connection.close()
+
+
+async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(databases):
+    urls = await databases("beacon")
+    owner = await asyncpg.connect(urls.admin_url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+
+    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
+        for name in FOR_EVERY_PROOF:
+            sql = getattr(proofs, name)
+            nothing = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", sql)))
+            await lent.execute(f"PREPARE {name} AS {sql}")
+            lines = [row[0] for row in await lent.fetch(f"EXPLAIN EXECUTE {name} ({nothing})")]
+            scans = [at for at, line in enumerate(lines) if re.search(rf" on ({'|'.join(GROWING)})\b", line)]
+            wrong = [lines[at] for at in scans if "Update" not in lines[at] and "Index Cond" not in lines[at + 1]]
+            assert scans and not wrong, "\n".join(lines)
