@@ -94,7 +94,8 @@ class Shelf:
 
     def handing_over(self, pool: Pool) -> HandingOver:
         """Return what hands proofs over and keeps what comes of it by `pool`."""
-        settle = robust(partial(settle_all, open_book=self.open_book(pool)), draw=SystemRandom().random)
+        book = partial(PostgresProofBook, outbox=self.outbox, box=self.box)
+        settle = robust(partial(settle_all, open_book=partial(open_alone, pool, book)), draw=SystemRandom().random)
         return HandingOver(desk=self.desk, settle=settle, pauses=self.pauses, now=self.now)
 
 
@@ -301,6 +302,13 @@ def build_codes(shelf: Shelf) -> CodeApi:
 async def open_store(pool: Pool, make: Callable[[Connection], T]) -> AsyncIterator[T]:
     """Open a store in a transaction of its own: leaving commits, an exception rolls back."""
     async with transaction(pool) as lent:
+        yield make(lent)
+
+
+@asynccontextmanager
+async def open_alone(pool: Pool, make: Callable[[Connection], T]) -> AsyncIterator[T]:
+    """Open a store for one statement, which commits by itself."""
+    async with connection(pool) as lent:
         yield make(lent)
 
 

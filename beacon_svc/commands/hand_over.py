@@ -44,7 +44,7 @@ Settle = Callable[[Sequence[Settlement]], Awaitable[Sequence[BaseException | Non
 
 
 async def settle_all(settlements: Sequence[Settlement], *, open_book: OpenProofBook) -> Sequence[None]:
-    """Keep what attendance said, in one transaction."""
+    """Keep what attendance said, all of it or nothing."""
     async with open_book() as book:
         await book.settle(settlements)
     return [None] * len(settlements)

@@ -126,11 +126,13 @@ FROM (
 ) AS a
 WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY($2) RETURNING k.beacon_id, k.kid, k.ack_seq
 """
+# Not waited for on the disk: a proof whose settlement was lost is handed over again, and hears the same.
 SETTLE = """
 UPDATE proof AS p SET state = s.state, reason = s.reason, signature_id = s.signature_id,
                       signature_status = s.signature_status, try_at = s.try_at, try_count = p.try_count + 1
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[])
-     AS s (id, state, reason, signature_id, signature_status, try_at)
+     AS s (id, state, reason, signature_id, signature_status, try_at),
+     set_config('synchronous_commit', 'off', true)
 WHERE p.id = s.id AND p.id = ANY($1) AND p.state = 'held'
 """
 CLAIM_DUE = """
