@@ -1,5 +1,6 @@
 """Builders and in-memory parts of attendance_svc."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -59,16 +60,22 @@ def an_attempt(at=NINE, **changes) -> Attempt:
 
 @dataclass
 class InMemoryDirectory:
-    """Academics as one plan for everybody; `is_down` plays an outage. teachers, students: who belongs."""
+    """Academics as one plan for everybody. teachers, strangers: who belongs.
+
+    is_down: plays an outage. may_answer: until then it takes its time.
+    """
 
     plan: PlanFacts
     teachers: set = field(default_factory=set)
     strangers: set = field(default_factory=set)
     is_down: bool = False
     asked: list = field(default_factory=list)
+    may_answer: asyncio.Event | None = None
 
     async def get_plan(self, attempt):
         self._answer(attempt)
+        if self.may_answer is not None:
+            await self.may_answer.wait()
         known = attempt.course_id == self.plan.course.id
         return (
             replace(self.plan, is_enrolled=attempt.student_id not in self.strangers)
