@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from contracts.ids import canonical_uuid
 from contracts.problems import InvalidInputError, MalformedError, PayloadTooLargeError, UnsupportedMediaError
-from infra.http_bodies import Body, NoBody, Query
+from infra.http_bodies import Body, NoBody, NoQuery, Query
 from infra.http_routes import AnyRoute, Call
 from infra.strict_json import strict_loads
 from infra.tokens import Caller
@@ -20,6 +20,7 @@ BODY_TIMEOUT_S = 5
 KEY_MAX_CHARS = 128
 VERSION_MAX_DIGITS = 18
 PLACE = re.compile(r"[A-Za-z0-9_.]{1,80}")
+EMPTY = NoQuery()
 # Of two equal headers, two readers may each take another one.
 SINGLE_HEADERS = (hdrs.AUTHORIZATION, "Idempotency-Key", hdrs.IF_MATCH, hdrs.CONTENT_TYPE)
 
@@ -56,7 +57,8 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
     if hdrs.CONTENT_ENCODING in request.headers:
         raise UnsupportedMediaError("unsupported_media_type")
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        # Most bodies are there before anybody reads them.
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT_S):
             raw = await request.read()
     except TimeoutError as error:
         raise MalformedError("request_too_slow") from error
@@ -83,6 +85,8 @@ def _parse_body(raw: bytes, route: AnyRoute, request: web.Request) -> Body:
 
 
 def _parse_query(request: web.Request, model: type[Query]) -> Query:
+    if model is NoQuery and not request.query_string:
+        return EMPTY
     given = dict(request.query)
     if len(given) != len(request.query) or any("\0" in value for value in given.values()):
         raise InvalidInputError("malformed_query")
