@@ -217,12 +217,16 @@ class _Pacer:
             wait_s = await self._turn()
             # Whoever pokes has written something; that helps nothing while something else is wrong.
             wake = self.woken if wait_s < LONGEST_S else stop
-            if wait_s == 0.0 or await is_set_within(wake, max(wait_s, pause_s)):
+            if wait_s == 0.0 or await is_set_within(wake, max(wait_s, self._until_tick(pause_s))):
                 pause_s = SHORTEST_S
                 # Under load each turn takes what several commits have left, instead of one turn for every commit.
                 await is_set_within(stop, next_at - time.monotonic())
             else:
                 pause_s = min(2 * pause_s, self.longest_s)
+
+    def _until_tick(self, pause_s: float) -> float:
+        """Let shards that have nothing to do look at the same moments: their turns share a transaction then."""
+        return pause_s if pause_s < self.longest_s else self.longest_s - time.monotonic() % self.longest_s
 
     async def _turn(self) -> float:
         """Return how long to wait at least; 0 when there is more to do."""
