@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -111,9 +112,21 @@ class ServiceProcess(Generic[S]):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with running(self, settings) as addresses:
+            spare_the_collector()
             log.info("serving", action="start", **addresses)
             await stop.wait()
             log.info("draining", action="stop")
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector pass over all that was made for the start, and come more seldom.
+
+    Next to nothing of a request is a cycle. Looking through a hundred thousand objects of libraries took every twelfth
+    microsecond of a proof, and made some wait for it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @asynccontextmanager
