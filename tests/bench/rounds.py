@@ -56,7 +56,7 @@ class Size:
         return [near] * CONNECTIONS + [far] * (WIDE_CONNECTIONS - CONNECTIONS)
 
 
-QUICK = Size(rounds=3, floor_s=0.5, singles=20, wide=5, naive=8, batch_rooms=4, batches=3, most_s=2.0)
+QUICK = Size(rounds=3, floor_s=0.5, singles=40, wide=10, naive=8, batch_rooms=4, batches=3, most_s=2.0)
 FULL = Size(rounds=3, floor_s=2.0, singles=150, wide=40, naive=40, batch_rooms=16, batches=8, most_s=15.0)
 
 
