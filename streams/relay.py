@@ -19,8 +19,8 @@ from streams.reconcile import Halt, Resume, StartOver, reconcile
 from streams.seal import KEPT_IN_STREAM, PostgresLedger, Sealer
 from streams.waiting import is_set_within
 
-SEAL_LIMIT = 500
-APPEND_LIMIT = 200
+# What one turn seals it appends as well, so that nothing of it has to be read again.
+SEAL_LIMIT = APPEND_LIMIT = 500
 SHORTEST_S, LONGEST_S = 0.02, 0.5
 WATERMARK_S = 0.25
 # Between the starts of two turns of a busy shard: what is committed meanwhile is one batch.

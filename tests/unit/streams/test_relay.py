@@ -8,7 +8,7 @@ from streams.append import StreamDownError
 from streams.chain import genesis, seal_after
 from streams.entries import NOTHING, Place
 from streams.ledger import LogWentBackError
-from streams.relay import HaltedError, ShardRelay
+from streams.relay import APPEND_LIMIT, HaltedError, ShardRelay
 from tests.fakes.streams import MemoryLedger, MemoryLog, MemoryStream
 
 
@@ -169,14 +169,15 @@ async def test_nothing_is_promised_by_a_relay_that_nobody_copies(log, stream):
 
 
 async def test_nothing_is_promised_about_what_is_not_appended_yet(log, stream, relay):
-    log.pending += [str(n).encode() for n in range(450)]
+    log.pending += [str(n).encode() for n in range(APPEND_LIMIT + 50)]
+    await relay.turn(with_stream=False)
+    await relay.turn(with_stream=False)
 
     await relay.turn()
-    assert (positions(stream)[-1], stream.closed) == (200, None)
+    assert (positions(stream)[-1], stream.closed) == (APPEND_LIMIT, None)
 
     await relay.turn()
-    await relay.turn()
-    assert (positions(stream)[-1], stream.closed.pos) == (450, 450)
+    assert (positions(stream)[-1], stream.closed.pos) == (APPEND_LIMIT + 50, APPEND_LIMIT + 50)
 
 
 async def test_what_was_found_is_counted(log, stream, relay):
