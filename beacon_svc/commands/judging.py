@@ -4,14 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Required, TypedDict
+from uuid import UUID
 
 from beacon_svc.domain.claims import GENESIS_TAG, Claim, claim_of
 from beacon_svc.domain.clock_model import EffectiveTime, effective_time
 from beacon_svc.domain.nfc import find_step
-from beacon_svc.domain.proofs import GAP_PATIENCE, KEPT, Evidence, FlashCode, Held, Verdict, Verified, judge
+from beacon_svc.domain.proofs import GAP_PATIENCE, KEPT, Evidence, Flag, FlashCode, Held, Verdict, Verified, judge
 from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, Outcome, ProofBook, ProofState, StoredProof
 from contracts.events.envelope import Cause
-from contracts.ids import BeaconId
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
 from infra.canon import canonical, low_s, to_base64url
 
 # While a request hands a proof over, the job leaves it alone.
@@ -30,9 +32,12 @@ class Submission:
     totp: str | None
     message: bytes = field(init=False)
     """What the beacon signed."""
+    id: UUID = field(init=False)
+    """The claim's, which is a hash."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", canonical(*self.claim.lines()))
+        object.__setattr__(self, "id", self.claim.id)
 
     @property
     def key(self) -> KeyName:
@@ -57,14 +62,16 @@ class Ledger:
         claim, facts, judged = one.claim, self._facts[one.key], self.judged[one.key]
         known = judged.get(claim.seq) or facts.by_seq.get(claim.seq)
         if known is not None and known.message != one.message:
-            self.changes.append(Alarm(kind="seq_conflict", beacon=facts.beacon, proof_id=claim.id, cause=cause))
+            self.changes.append(Alarm(kind="seq_conflict", beacon=facts.beacon, proof_id=one.id, cause=cause))
             return False
         if known is not None:
             judged[claim.seq] = known
             return True
         when = effective_time(claim.reading, near=facts.anchors, latest=facts.latest_anchor)
-        new = StoredProof(
-            id=claim.id,
+        fits = None if facts.totp_key is None else _fits(facts.totp_key, one.totp, claim)
+        verdict = judge(claim, self._evidence(one.key, claim, when, cause.at, totp_fits=fits))
+        kept = StoredProof(
+            id=one.id,
             school_id=facts.beacon.school_id,
             beacon_id=claim.beacon_id,
             kid=claim.kid,
@@ -73,47 +80,55 @@ class Ledger:
             sha256=to_base64url(hashlib.sha256(one.message).digest()),
             signature=low_s(one.signature),
             received_at=cause.at,
-            proved_at=when.at,
             uncertainty=when.uncertainty,
-            outcome=HANDING_OVER,
+            **found(verdict, proved_at=when.at, received_at=cause.at, now=cause.at),
         )
-        fits = None if facts.totp_key is None else _fits(facts.totp_key, one.totp, claim)
-        self.judge(new, claim, cause=cause, totp_fits=fits)
+        self._note(kept, verdict, cause=cause)
         return True
 
     def waits_for(self, one: Submission) -> bool:
         """Return whether a stored proof waits for this one."""
         return one.claim.seq + 1 in self._facts[one.key].waiting
 
-    def judge(
+    def judge_again(self, waiting: StoredProof, *, gap_given_up: bool, cause: Cause) -> StoredProof:
+        """Judge a stored proof that waited, note what follows and return it."""
+        key, claim = (waiting.beacon_id, waiting.kid), claim_of(waiting.message)
+        when = EffectiveTime(at=waiting.proved_at, uncertainty=waiting.uncertainty)
+        verdict = judge(claim, self._evidence(key, claim, when, waiting.received_at, gap_given_up=gap_given_up))
+        now_found = found(verdict, proved_at=when.at, received_at=waiting.received_at, now=cause.at)
+        kept = replace(waiting, version=waiting.version + 1, **now_found)
+        self._note(kept, verdict, cause=cause)
+        return kept
+
+    def _evidence(
         self,
-        proof: StoredProof,
+        key: KeyName,
         claim: Claim,
+        when: EffectiveTime,
+        received_at: datetime,
         *,
-        cause: Cause,
         totp_fits: bool | None = None,
         gap_given_up: bool = False,
-    ) -> StoredProof:
-        """Judge a new or a waiting proof, note what follows and return it."""
-        key = (proof.beacon_id, proof.kid)
+    ) -> Evidence:
         facts = self._facts[key]
-        evidence = Evidence(
+        return Evidence(
             key=facts.key,
-            when=EffectiveTime(at=proof.proved_at, uncertainty=proof.uncertainty),
-            received_at=proof.received_at,
+            when=when,
+            received_at=received_at,
             previous=self._previous(claim, key),
             gap_given_up=gap_given_up,
-            codes=self._codes.get((proof.school_id, claim.code), ()),
+            codes=self._codes.get((facts.beacon.school_id, claim.code), ()),
             stays=facts.stays,
             totp_fits=totp_fits,
         )
-        verdict = judge(claim, evidence)
-        kept = judged(proof, verdict, now=cause.at)
+
+    def _note(self, kept: StoredProof, verdict: Verdict, *, cause: Cause) -> None:
+        key = (kept.beacon_id, kept.kid)
         self.changes.append(Judged(proof=kept, redeems=self._redeem(verdict, kept), cause=cause))
         for kind in verdict.alerts:
-            self.changes.append(Alarm(kind=kind, beacon=facts.beacon, proof_id=proof.id, cause=cause))
-        self.judged[key][claim.seq] = kept
-        return kept
+            alarm = Alarm(kind=kind, beacon=self._facts[key].beacon, proof_id=kept.id, cause=cause)
+            self.changes.append(alarm)
+        self.judged[key][kept.seq] = kept
 
     def _previous(self, claim: Claim, key: KeyName) -> str | None:
         """Return the hash that the claim should continue, None when the proof before it has not come."""
@@ -143,25 +158,39 @@ def _fits(key: bytes, totp: str | None, claim: Claim) -> bool:
     return totp is not None and find_step(key, totp, shown_at=claim.observed_at) is not None
 
 
-def judged(proof: StoredProof, verdict: Verdict, *, now: datetime) -> StoredProof:
-    """Return `proof` as it is kept after `verdict`."""
+class Found(TypedDict, total=False):
+    """Those fields of a stored proof that a verdict decides; the others are as they would be for nobody's proof."""
+
+    outcome: Required[Outcome]
+    proved_at: Required[datetime]
+    flags: Required[tuple[Flag, ...]]
+    try_at: Required[datetime | None]
+    classroom_id: ClassroomId
+    code_id: UUID
+    course_id: CourseId
+    student_id: StudentId
+    acting_school_id: SchoolId
+
+
+def found(verdict: Verdict, *, proved_at: datetime, received_at: datetime, now: datetime) -> Found:
+    """Return what is kept of `verdict`. proved_at: unless the verdict knows better."""
     if isinstance(verdict, Verified):
         code: FlashCode = verdict.code
-        return replace(
-            proof,
+        return Found(
             outcome=HANDING_OVER,
-            flags=verdict.flags,
             proved_at=verdict.when.at,
+            flags=verdict.flags,
+            try_at=now + HAND_OVER_TIME,
             classroom_id=verdict.classroom_id,
             code_id=code.id,
             course_id=code.course_id,
             student_id=code.student_id,
             acting_school_id=code.school_id,
-            try_at=now + HAND_OVER_TIME,
         )
     state: ProofState = "held" if isinstance(verdict, Held) else "rejected"
-    try_at = proof.received_at + GAP_PATIENCE if verdict.reason == "chain_gap" else None
-    return replace(proof, outcome=Outcome(state=state, reason=verdict.reason), flags=verdict.flags, try_at=try_at)
+    try_at = received_at + GAP_PATIENCE if verdict.reason == "chain_gap" else None
+    outcome = Outcome(state=state, reason=verdict.reason)
+    return Found(outcome=outcome, proved_at=proved_at, flags=verdict.flags, try_at=try_at)
 
 
 async def judge_waiting(
@@ -177,8 +206,7 @@ async def judge_waiting(
         if waiting.outcome != CHAIN_GAP:
             break
         ledger = Ledger(gathered)
-        again = replace(waiting, version=waiting.version + 1)
-        released.append(ledger.judge(again, claim, cause=cause, gap_given_up=gap_given_up))
+        released.append(ledger.judge_again(waiting, gap_given_up=gap_given_up, cause=cause))
         await book.keep(ledger.changes)
         seq, gap_given_up = seq + 1, False
     return released

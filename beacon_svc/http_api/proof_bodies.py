@@ -107,11 +107,11 @@ class PushAnswer(Answer):
     results: list[ResultAnswer]
 
 
-def result_of(claim: Claim, outcome: Outcome) -> ResultAnswer:
+def result_of(one: Submission, outcome: Outcome) -> ResultAnswer:
     """Say what became of a proof."""
     return ResultAnswer(
-        seq=claim.seq,
-        proof_id=claim.id,
+        seq=one.claim.seq,
+        proof_id=one.id,
         status=outcome.state,
         reason=outcome.reason,
         signature_id=outcome.signature_id,

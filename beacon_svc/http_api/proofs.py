@@ -71,7 +71,7 @@ class ProofApi:
             raise ConflictError("seq_conflict")
         waiting = [proof for proof in receipt.stored.values() if is_waiting(proof)]
         outcomes = await parts.hand_over(waiting) if waiting else {}
-        results = [result_of(one.claim, outcome_in(receipt, one, outcomes)) for one in submissions]
+        results = [result_of(one, outcome_in(receipt, one, outcomes)) for one in submissions]
         answer = PushAnswer(ack_seq=receipt.ack_seq, results=results)
         return Reply(status=HELD if any(r.status == "held" for r in results) else ACCEPTED, body=answer)
 
