@@ -57,9 +57,7 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
     if hdrs.CONTENT_ENCODING in request.headers:
         raise UnsupportedMediaError("unsupported_media_type")
     try:
-        # Most bodies are there before anybody reads them.
-        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT_S):
-            raw = await request.read()
+        raw = await (request.read() if request.content.is_eof() else _slow_read(request))
     except TimeoutError as error:
         raise MalformedError("request_too_slow") from error
     except (web.RequestPayloadError, ConnectionError) as error:
@@ -67,6 +65,11 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
     if len(raw) > max_bytes:
         raise PayloadTooLargeError("body_too_large")
     return raw
+
+
+async def _slow_read(request: web.Request) -> bytes:
+    async with asyncio.timeout(BODY_TIMEOUT_S):
+        return await request.read()
 
 
 def _parse_body(raw: bytes, route: AnyRoute, request: web.Request) -> Body:
