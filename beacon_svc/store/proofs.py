@@ -18,7 +18,7 @@ from contracts.events.beacon import ProofReceived, ProofRejected
 from contracts.events.envelope import Aggregate, Envelope, wrap
 from contracts.ids import BeaconId, SchoolId, new_id
 from infra.canon import from_base64url, to_base64url
-from infra.postgres import Connection, Pool, Row, connection
+from infra.postgres import Connection, Pool, Row, columns, connection
 from infra.secret_box import SecretBox
 from streams.outbox import Outbox
 
@@ -83,24 +83,31 @@ LIST_STAYS = """
 SELECT beacon_id, classroom_id, assigned_from AS since, assigned_to AS until FROM beacon_assignment
 WHERE beacon_id = ANY($1) AND (assigned_to IS NULL OR assigned_to >= $2) ORDER BY assigned_from
 """
-REDEEM = """
-UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS r (id, proof_id, room)
-WHERE c.id = r.id AND c.id = ANY($1) AND c.redeemed_by IS NULL
-"""
+# Codes used up, new proofs, and the events of all changes, in their order (as in streams.outbox).
 # Arrays of arrays would lose their edges: flags come as words with commas.
-ADD = """
-INSERT INTO proof (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
-                   uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, flags, state,
-                   reason, try_at, version)
-SELECT id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
-       uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, string_to_array(flags, ','),
-       state, reason, try_at, version
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[],
-            $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::uuid[], $13::uuid[], $14::uuid[], $15::uuid[],
-            $16::uuid[], $17::text[], $18::text[], $19::text[], $20::timestamptz[], $21::bigint[])
-     AS n (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
-           classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, try_at, version)
+KEEP = """
+WITH redeemed AS (
+    UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS r (id, proof_id, room)
+    WHERE c.id = r.id AND c.id = ANY($1) AND c.redeemed_by IS NULL
+), added AS (
+    INSERT INTO proof (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
+                       uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, flags, state,
+                       reason, try_at, version)
+    SELECT id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
+           uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, string_to_array(flags, ','),
+           state, reason, try_at, version
+    FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[], $11::text[],
+                $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::uuid[], $16::uuid[], $17::uuid[],
+                $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::bigint[])
+         AS n (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
+               classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, try_at, version)
+)
+INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
+SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
+FROM unnest($25::smallint[], $26::uuid[], $27::text[], $28::uuid[], $29::bigint[], $30::uuid[], $31::text[],
+            $32::bytea[]) WITH ORDINALITY AS e (shard, event_id, agg_type, agg_id, aggver, tenant, type, body, place)
+ORDER BY place
 """
 JUDGE_AGAIN = """
 UPDATE proof SET proved_at = $2, classroom_id = $3, code_id = $4, course_id = $5, student_id = $6,
@@ -142,6 +149,8 @@ RETURNING id, school_id, beacon_id, kid, seq, message, sha256, signature, receiv
           classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, signature_id,
           signature_status, try_at, try_count, version
 """
+# As in KEEP.
+PROOF_COLUMNS = 21
 MS = timedelta(milliseconds=1)
 
 
@@ -240,18 +249,17 @@ class PostgresProofBook:
         return found
 
     async def keep(self, changes: Sequence[Judged | Alarm]) -> None:
+        if not changes:
+            return
         judged = [change for change in changes if isinstance(change, Judged)]
-        codes = [judgement.redeems for judgement in judged if judgement.redeems is not None]
-        if codes:
-            await self._connection.execute(
-                REDEEM, *columns([(code.id, code.redeemed_by, code.redeemed_room) for code in codes], 3)
-            )
-        if new := [_row_of(one.proof) for one in judged if one.proof.version == 1]:
-            await self._connection.execute(ADD, *columns(new, len(new[0])))
+        codes = [one.redeems for one in judged if one.redeems is not None]
+        used = columns([(code.id, code.redeemed_by, code.redeemed_room) for code in codes], 3)
+        new = columns([_row_of(one.proof) for one in judged if one.proof.version == 1], PROOF_COLUMNS)
+        events = self._outbox.rows(*map(_event_of, changes))
+        await self._connection.execute(KEEP, *used, *new, *events)
         for one in judged:
             if one.proof.version > 1:
                 await self._connection.execute(JUDGE_AGAIN, one.proof.id, one.proof.proved_at, *_verdict_of(one.proof))
-        await self._outbox.add(self._connection, *map(_event_of, changes))
 
     async def acknowledge(self, keys: Sequence[KeyName], *, given_up_before: datetime) -> Mapping[KeyName, int]:
         moved = await self._connection.fetch(ACKNOWLEDGE, *columns(keys, 2), given_up_before)
@@ -277,11 +285,6 @@ class PostgresProofBook:
 
     async def claim_due(self, now: datetime, *, until: datetime, limit: int) -> list[StoredProof]:
         return [proof_of(row) for row in await self._connection.fetch(CLAIM_DUE, now, until, limit)]
-
-
-def columns(rows: Collection[Sequence[Any]], count: int) -> list[list[Any]]:
-    """Turn rows of `count` values into as many arrays, for unnest."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 def _repeated(claims: Sequence[Claim], around: Around) -> set[tuple[BeaconId, str, int]]:
@@ -312,13 +315,25 @@ def _by_beacon(rows: Sequence[Row], make: Callable[..., Made]) -> defaultdict[UU
 
 def _beacon_of(row: Row) -> Beacon:
     """Columns as in LOCK_KEYS."""
-    key = BeaconKey(**{name: row[name] for name in ("kid", "spki", "not_before", "not_after", "revoked_at")})
-    names = ("id", "school_id", "serial", "classroom_id", "nfc_profile", "totp_required", "version", "created_at")
-    return Beacon(**{name: row[name] for name in names}, retired_at=row["retired_at"], keys=(key,))
+    id, school_id, serial, classroom_id, nfc_profile, totp_required, version, created_at, retired_at, *rest = row
+    _sealed, kid, spki, not_before, not_after, revoked_at = rest
+    key = BeaconKey(kid=kid, spki=spki, not_before=not_before, not_after=not_after, revoked_at=revoked_at)
+    return Beacon(
+        id=id,
+        school_id=school_id,
+        serial=serial,
+        classroom_id=classroom_id,
+        nfc_profile=nfc_profile,
+        totp_required=totp_required,
+        version=version,
+        created_at=created_at,
+        retired_at=retired_at,
+        keys=(key,),
+    )
 
 
 def _row_of(proof: StoredProof) -> tuple[Any, ...]:
-    """Columns as in ADD."""
+    """Columns as in KEEP."""
     said = (proof.beacon_id, proof.kid, proof.seq, proof.message, from_base64url(proof.sha256), proof.signature)
     uncertainty_ms = None if proof.uncertainty is None else proof.uncertainty // MS
     times = (proof.received_at, proof.proved_at, uncertainty_ms)
@@ -326,7 +341,7 @@ def _row_of(proof: StoredProof) -> tuple[Any, ...]:
 
 
 def _verdict_of(proof: StoredProof) -> tuple[Any, ...]:
-    """Columns as at the end of ADD and JUDGE_AGAIN."""
+    """Columns as at the end of those of KEEP, and in JUDGE_AGAIN."""
     whose = (proof.classroom_id, proof.code_id, proof.course_id, proof.student_id, proof.acting_school_id)
     return (*whose, ",".join(proof.flags), proof.outcome.state, proof.outcome.reason, proof.try_at, proof.version)
 
