@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from attendance_svc.domain.attempts import Course, Preferences, Status
-from attendance_svc.domain.deciding import closes_at
+from attendance_svc.domain.deciding import due_of
 from contracts.ids import CourseId, SchoolId, StudentId
 
 TimerState = Literal["armed", "firing", "done", "cancelled"]
@@ -45,11 +45,6 @@ def decide_timer(standing: ClosingTimer | None, course: Course, preferences: Pre
     if standing is not None and standing.is_running and standing.due_at == due_at:
         return standing
     return ClosingTimer(state="armed", due_at=due_at, next_at=due_at)
-
-
-def due_of(course: Course, preferences: Preferences) -> datetime:
-    """Return the last moment at which signing is open by the plan, whether it was closed or not."""
-    return closes_at(replace(course, is_closed=False, closed_at=None), preferences)
 
 
 def retry_at(now: datetime, attempts: int) -> datetime:

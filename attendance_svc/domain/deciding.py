@@ -116,10 +116,14 @@ def bounds_of(course: Course, preferences: Preferences) -> tuple[datetime, ...]:
     return opens_at, late_from, closes_at(course, preferences), course.end_at
 
 
+def due_of(course: Course, preferences: Preferences) -> datetime:
+    """Return the last moment at which signing is open by the plan, whether it was closed or not."""
+    return course.open_until or min(course.end_at, course.start_at + course.closing_delay + preferences.late_grace)
+
+
 def closes_at(course: Course, preferences: Preferences) -> datetime:
     """Return the last moment at which signing is open, as far as was recorded at `t`."""
-    nominal = min(course.end_at, course.start_at + course.closing_delay + preferences.late_grace)
-    due = course.open_until or nominal
+    due = due_of(course, preferences)
     if not course.is_closed:
         return due
     # Closed, and nobody says when: an academics of the seed. It was closed before any `t` that it is asked for.

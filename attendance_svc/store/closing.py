@@ -74,7 +74,7 @@ async def follow_courses(connection: Connection, news: Sequence[CourseNews]) -> 
         standing = timers.get(course.course_id)
         timers[course.course_id] = decide_timer(standing, _course(course, delay_minutes), preferences)
     # In one order, as everybody locks them who takes many.
-    kept = sorted(newest.items())
+    kept = sorted(newest.items(), key=lambda each: each[0].int)
     await connection.execute(
         KEEP_TIMERS,
         [course_id for course_id, _ in kept],

@@ -117,7 +117,7 @@ async def follow_courses(connection: Connection, news: Sequence[CourseNews]) -> 
         looks[outline.id] = outline.school_id, event.shard, look_at
     if unsettled:
         await connection.execute(UNSETTLE, list(unsettled))
-    kept = [(course_id, *looks[course_id]) for course_id in sorted(looks)]
+    kept = [(course_id, *looks[course_id]) for course_id in sorted(looks, key=lambda each: each.int)]
     await connection.execute(FOLLOW, *([row[n] for row in kept] for n in range(4)))
 
 
