@@ -29,6 +29,7 @@ from attendance_svc.wiring import build_door
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.local.variables import SHARD_COUNT
 from infra.postgres import BACKGROUND_TRANSACTION_MS, create_pool
+from infra.process import spare_the_collector
 from streams.checkpoint import Checkpoint, Lease
 from streams.consumer import OrderedConsumer, OrderedSink
 from streams.log import LogRefused
@@ -230,6 +231,7 @@ def catch_up(
 
 async def measured(folder: Path, events: int, sample_size: int) -> tuple[Sample, Sample]:
     """Return the samples of one by one and of together."""
+    spare_the_collector()  # as every service does
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         async with workshop(folder) as ground:
