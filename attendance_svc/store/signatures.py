@@ -18,6 +18,8 @@ from contracts.problems import ConflictError, PreconditionFailedError
 from infra.postgres import Connection, Pool, Row, columns, transaction
 from streams.outbox import Outbox
 
+# LIMIT and OFFSET 0 keep each look at a table by itself, by its index: joined, it would be planned for a table of
+# yesterday's size.
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
 SHARE_COURSE = "SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
 LOCK_SUBJECT = "SELECT pg_advisory_xact_lock($1)"
@@ -32,31 +34,35 @@ FIND_REPEATS = """
 WITH RECURSIVE chain AS (
     SELECT idempotency_key AS key, id, superseded_by, 0 AS depth FROM signature WHERE idempotency_key = ANY ($1)
     UNION ALL
-    SELECT c.key, s.id, s.superseded_by, c.depth + 1 FROM chain c JOIN signature s ON s.id = c.superseded_by
+    SELECT c.key, s.id, s.superseded_by, c.depth + 1
+    FROM chain c CROSS JOIN LATERAL (SELECT id, superseded_by FROM signature WHERE id = c.superseded_by OFFSET 0) AS s
 )
-SELECT c.key, j.* FROM chain c JOIN judged_signature j ON j.id = c.id ORDER BY c.depth
+SELECT c.key, j.*
+FROM chain c CROSS JOIN LATERAL (SELECT * FROM judged_signature WHERE id = c.id OFFSET 0) AS j ORDER BY c.depth
 """
 # One row at least for each place: what holds for the course, with every open signature of the subject, if any.
 GET_SITUATIONS = """
 SELECT
-    u.course,
-    u.subject,
-    EXISTS (
-        SELECT FROM signature WHERE course_id = u.course AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
-        AND superseded_by IS NULL AND voided_at IS NULL
-    ) AS teacher_signed,
-    EXISTS (SELECT FROM course_settled WHERE course_id = u.course) AS is_settled,
-    h.judged_by AS last_judge,
-    coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review,
+    u.course, u.subject, taught.yes IS NOT NULL AS teacher_signed, over.yes IS NOT NULL AS is_settled,
+    h.judged_by AS last_judge, coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review,
     j.*
 FROM unnest($1::uuid[], $2::uuid[]) AS u (course, subject)
 LEFT JOIN LATERAL (
+    SELECT true AS yes FROM signature
+    WHERE course_id = u.course AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
+    AND superseded_by IS NULL AND voided_at IS NULL LIMIT 1
+) AS taught ON true
+LEFT JOIN LATERAL (SELECT true AS yes FROM course_settled WHERE course_id = u.course LIMIT 1) AS over ON true
+LEFT JOIN LATERAL (
     SELECT judged_by, status, voided_at FROM signature
-    WHERE course_id = u.course AND kind = $3 AND subject_id = u.subject AND judged_at IS NOT NULL
+    WHERE course_id = u.course AND subject_id = u.subject AND kind = $3 AND judged_at IS NOT NULL
     ORDER BY judged_at DESC, id DESC LIMIT 1
 ) AS h ON true
-LEFT JOIN judged_signature j ON j.course_id = u.course AND j.kind = $3 AND j.subject_id = u.subject
-    AND j.superseded_by IS NULL AND j.voided_at IS NULL AND j.status <> 'REFUSED'
+LEFT JOIN LATERAL (
+    SELECT * FROM judged_signature
+    WHERE course_id = u.course AND subject_id = u.subject AND kind = $3
+    AND superseded_by IS NULL AND voided_at IS NULL AND status <> 'REFUSED' OFFSET 0
+) AS j ON true
 ORDER BY j.t, j.id
 """
 LIST_AWAITING_TEACHER = """
@@ -77,7 +83,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::inte
             $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[])
      AS n (id, school_id, course_id, status, reason, rule_version, version, announced, beacon_id, classroom_id,
            superseded_by, voided_at, judged_by, judged_at)
-WHERE s.id = n.id AND s.version = n.version - 1
+WHERE s.id = ANY ($1) AND s.id = n.id AND s.version = n.version - 1
 """
 # One statement for new signatures with all their parts, and for every transition.
 ADD = """

@@ -1,0 +1,25 @@
+"""How PostgreSQL would find what a statement asks for."""
+
+import json
+import re
+
+
+async def scans_of(connection, sql, tables):
+    """Return which of the growing `tables` the plan that is kept for `sql` reads by index, and which it reads whole."""
+    nothing = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", sql)))
+    await connection.execute(f"PREPARE planned AS {sql}")
+    plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT json) EXECUTE planned ({nothing})"))
+    await connection.execute("DEALLOCATE planned")
+    scans = [node for node in nodes_of(plan[0]["Plan"]) if node.get("Relation Name") in tables and "Scan" in kind(node)]
+    whole = {node["Relation Name"] for node in scans if kind(node) != "Bitmap Heap Scan" and "Index Cond" not in node}
+    return {node["Relation Name"] for node in scans} - whole, whole
+
+
+def kind(node):
+    return node["Node Type"]
+
+
+def nodes_of(node):
+    yield node
+    for below in node.get("Plans", ()):
+        yield from nodes_of(below)
