@@ -6,6 +6,7 @@ The bytes are RFC 8785 JSON, made once by the writer: what is sealed, sent, stor
 import struct
 from binascii import unhexlify
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -27,6 +28,7 @@ MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE doubles
 SEALING = frozenset({"shard", "sequence", "incarnation", "salt", "commit", "prevhash", "hash"})
 # Attributes whose text in the stream is JSON; every other one is a string.
 RAW = frozenset({"aggver", "data", "actor"})
+BEFORE_DATA, AFTER_DATA = b',"data":', b',"datacontenttype":'
 # What stands around an attribute's text in a body.
 AROUND = tuple(
     (name.encode(), f'"{name}":'.encode() + quote, quote + b",")
@@ -144,7 +146,18 @@ def fields_of(entry: Entry) -> dict[str, str]:
 
 def attributes_of(body: bytes) -> dict[str, str]:
     """Return each attribute as its text in a stream entry. `body` is canonical, so its order is kept as it is."""
-    attributes: dict[str, Json] = from_json(body, allow_inf_nan=False)
+    start, end = body.find(BEFORE_DATA), body.rfind(AFTER_DATA)
+    if 0 < start < end:
+        # The payload need not be read to be copied. Where what is left is JSON, a whole value was cut out; where that
+        # has the attribute behind the payload and no payload, it was the payload.
+        with suppress(ValueError):
+            rest: dict[str, Json] = from_json(body[:start] + body[end:], allow_inf_nan=False)
+            if "datacontenttype" in rest and "data" not in rest:
+                return _texts(rest) | {"data": body[start + len(BEFORE_DATA) : end].decode()}
+    return _texts(from_json(body, allow_inf_nan=False))
+
+
+def _texts(attributes: dict[str, Json]) -> dict[str, str]:
     return {name: to_json(value).decode() if name in RAW else cast(str, value) for name, value in attributes.items()}
 
 

@@ -65,6 +65,26 @@ def test_what_a_reader_rebuilds_is_what_was_stored(data, colour):
     assert body_from(attributes_of(body)) == body
 
 
+named = st.sampled_from(["data", "datacontenttype", "actor", "a", ""])
+lookalikes = st.recursive(
+    st.sampled_from(['","data":', ',"data":{', '},"datacontenttype":"', "\\", '"']),
+    lambda inner: st.dictionaries(named, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(named, lookalikes, max_size=3), st.dictionaries(named, lookalikes, max_size=3), st.booleans())
+def test_a_payload_is_copied_whole_whatever_stands_in_it_or_before_it(data, actor, is_typed):
+    attributes = json.loads(body_of(an_event())) | {"data": data, "actor": actor}
+    if not is_typed:
+        del attributes["datacontenttype"]
+    body = canonical(attributes)
+
+    assert attributes_of(body)["data"].encode() == canonical(data)
+    assert body_from(attributes_of(body)) == body
+
+
 @given(values)
 def test_canonical_json_says_the_same_and_is_canonical_already(value):
     text = canonical(value)
