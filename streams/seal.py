@@ -26,20 +26,24 @@ SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = ANY ($1::sma
 FOR UPDATE SKIP LOCKED
 """
 FIND = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1"
-TAKE = """
-WITH batch AS (
-    SELECT p.id FROM unnest($1::smallint[], $2::integer[]) AS w (shard, most) CROSS JOIN LATERAL (
-        SELECT id FROM streams_pending WHERE shard = w.shard ORDER BY id LIMIT w.most
-    ) AS p
-)
-DELETE FROM streams_pending p USING batch b WHERE p.id = b.id
-RETURNING p.id, shard, event_id, agg_type, agg_id, aggver, tenant, type, body
+PENDING = """
+SELECT p.id, w.shard, p.body FROM unnest($1::smallint[], $2::integer[]) AS w (shard, most) CROSS JOIN LATERAL (
+    SELECT id, body FROM streams_pending WHERE shard = w.shard ORDER BY id LIMIT w.most
+) AS p
 """
-APPEND = """
+# The events go from table to table; only what sealing adds comes from here.
+SEAL = """
+WITH taken AS (
+    DELETE FROM streams_pending p
+    USING unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])
+          AS s (id, sealed_ms, pos, salt, commit, prev_hash, hash)
+    WHERE p.id = s.id
+    RETURNING shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+              salt, commit, prev_hash, hash
+)
 INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
                          salt, commit, prev_hash, hash)
-SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[],
-                     $8::uuid[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[])
+SELECT * FROM taken
 """
 # $7: whether to wait for the disk. Losing a promise in a crash is harmless: the next one is newer.
 MOVE = """
@@ -106,11 +110,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """What one sealing of one shard adds. rows: the events as they were pending, in order of their entries."""
+    """What one sealing of one shard adds. pending_ids: of the entries, while they were pending."""
 
     before: Head
     head: Head
-    rows: Sequence[asyncpg.Record]
+    pending_ids: Sequence[int]
     entries: Sequence[Entry]
     drained: bool
 
@@ -153,16 +157,18 @@ class Sealer:
     ) -> dict[int, Extension]:
         shards, limits = [wish.shard for wish in wishes], [wish.limit for wish in wishes]
         # Whatever was committed before the heads' `now` is seen by this statement, for it began later.
-        taken: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
-        for row in sorted(await connection.fetch(TAKE, shards, limits), key=itemgetter("id")):
-            taken[row["shard"]].append(row)
-        runs = {wish.shard: _run(wish, heads[wish.shard], taken[wish.shard]) for wish in wishes}
-        pairs = [pair for run in runs.values() for pair in zip(run.rows, run.entries, strict=True)]
-        if pairs:
-            await connection.execute(APPEND, *zip(*(_log_row(*pair) for pair in pairs), strict=True))
+        pending: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
+        for row in sorted(await connection.fetch(PENDING, shards, limits), key=itemgetter("id")):
+            pending[row["shard"]].append(row)
+        runs = {wish.shard: _run(wish, heads[wish.shard], pending[wish.shard]) for wish in wishes}
+        sealed = [pair for run in runs.values() for pair in zip(run.pending_ids, run.entries, strict=True)]
+        if sealed:
+            done = await connection.execute(SEAL, *zip(*(_sealed_row(*pair) for pair in sealed), strict=True))
+            if done != f"INSERT 0 {len(sealed)}":
+                raise asyncpg.SerializationError("pending events were taken by somebody who does not hold their shard")
         if runs:
             moved = zip(*(_head_row(shard, run.head) for shard, run in runs.items()), strict=True)
-            await connection.execute(MOVE, *moved, bool(pairs))
+            await connection.execute(MOVE, *moved, bool(sealed))
         return runs
 
 
@@ -171,13 +177,13 @@ def _run(wish: Wish, before: Head, rows: Sequence[asyncpg.Record]) -> Extension:
     last = entries[-1].place if entries else before.last
     drained = len(rows) < wish.limit
     head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
-    return Extension(before=before, head=head, rows=rows, entries=entries, drained=drained)
+    ids = [row["id"] for row in rows]
+    return Extension(before=before, head=head, pending_ids=ids, entries=entries, drained=drained)
 
 
-def _log_row(row: asyncpg.Record, entry: Entry) -> tuple[object, ...]:
-    """Columns as in APPEND."""
-    event = (row[name] for name in ("event_id", "agg_type", "agg_id", "aggver", "tenant", "type"))
-    return entry.shard, entry.ms, entry.pos, *event, entry.body, entry.salt, entry.commit, entry.prev_hash, entry.hash
+def _sealed_row(pending_id: int, entry: Entry) -> tuple[object, ...]:
+    """Columns as in SEAL."""
+    return pending_id, entry.ms, entry.pos, entry.salt, entry.commit, entry.prev_hash, entry.hash
 
 
 def _head_row(shard: int, head: Head) -> tuple[object, ...]:
