@@ -14,9 +14,10 @@ from rich.console import Console
 
 from infra.local.children import LocalStackError
 from tests.bench.baseline import NaiveLossError
+from tests.bench.endure import CHUNK, endured
 from tests.bench.grow import grown
 from tests.bench.proofs import BeaconFailedError
-from tests.bench.report import show, show_growth, write
+from tests.bench.report import show, show_endurance, show_growth, write
 from tests.bench.rounds import FULL, QUICK, measured
 
 FILE_COLUMNS = 120
@@ -32,6 +33,9 @@ def bench(
     json_: Annotated[Path | None, typer.Option("--json", help="Write all rounds to this file.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; the figures are their medians.")] = None,
     grow: Annotated[bool, typer.Option("--grow", help="Instead: the cost of a proof as what is stored grows.")] = False,
+    endure: Annotated[
+        int | None, typer.Option("--endure", min=CHUNK, help="Instead: memory while so many proofs come in (200000).")
+    ] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw the curves of --grow into this file.")] = None,
 ) -> None:
     """Measure what an attempt costs through the public doors, beside the bare floors of this machine."""
@@ -43,6 +47,10 @@ def bench(
             growth = uvloop.run(grown(folder, status.update))
             show_growth(growth, console, json_=json_, svg=svg)
             is_good = growth.is_sound and not growth.is_too_steep
+        elif endure is not None:
+            endurance = uvloop.run(endured(folder, status.update, proofs=endure))
+            show_endurance(endurance, console)
+            is_good = endurance.is_good
         else:
             size = QUICK if quick else FULL
             size = replace(size, rounds=rounds or size.rounds)

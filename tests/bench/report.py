@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tests.bench.endure import Endurance
 from tests.bench.figures import Figure, Row, company, foreign_share
 from tests.bench.goals import Judged, Verdict
 from tests.bench.grow import Growth
@@ -165,6 +166,22 @@ def show_growth(growth: Growth, console: Console, *, json_: Path | None, svg: Pa
         document = {"started_at": growth.started_at.isoformat(), "machine": growth.machine, "curves": curves}
         document["company"] = company(growth.samples)
         json_.write_text(json.dumps(numbers(document), indent=2, allow_nan=False) + "\n")
+
+
+def show_endurance(endurance: Endurance, console: Console) -> None:
+    """Print what the services held in memory, as proofs came in."""
+    console.print(f"\n{endurance.machine}; {endurance.started_at:%Y-%m-%d %H:%M} UTC.\n", style="bold")
+    names = list(endurance.growth_mib)
+    made = Table(title="Resident memory, MiB", title_justify="left")
+    for name in ("proofs", *names):
+        made.add_column(name, justify="right")
+    for count, held in endurance.resident_mib.items():
+        made.add_row(f"{count:,}", *(shown(held[name], 1) for name in names))
+    console.print(made)
+    console.print("[green]flat[/]" if endurance.is_flat else "[red]not flat[/]")
+    console.print(kept_line(endurance.kept))
+    for failure, count in Counter(endurance.failures).most_common():
+        console.print(f"[red]{count} x {escape(failure)}[/]", highlight=False)
 
 
 def numbers(value: Any) -> Any:
