@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +75,17 @@ class System:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[System]:
-    """Start everything. What the environment says of services is left aside: the bench measures its own."""
+async def running(folder: Path, *, settings: Mapping[str, str] | None = None) -> AsyncIterator[System]:
+    """Start everything. What the environment says of services is left aside: the bench measures its own.
+
+    settings: more of PostgreSQL's.
+    """
     prefixes = tuple(f"{name.upper()}_" for name in SERVICES)
     given = {name: value for name, value in environment().items() if not name.startswith(prefixes)}
-    async with Stack(folder=folder, given=given) as stack, Services(stack=stack) as services:
+    async with (
+        Stack(folder=folder, given=given, settings=dict(settings or {})) as stack,
+        Services(stack=stack) as services,
+    ):
         if stack.place.origin is None:
             raise LocalStackError("the bench needs the edge, and there is no Envoy for this machine")
         admins = {name: await asyncpg.connect(with_database(stack.postgres.admin_url, name)) for name in SERVICES}
