@@ -27,11 +27,11 @@ WHERE consumer = $1 AND source = $2 AND shard = ANY($3) RETURNING shard, epoch
 """
 # A row that is locked is being advanced, which renews its lease too; waiting for it would let the others lapse.
 # Losing a renewal or a proof in a crash is harmless, so neither waits for the disk.
-NO_WAIT = "SET LOCAL synchronous_commit = off"
 KEEP = """
 WITH free AS (
     SELECT shard FROM streams_checkpoint
-    WHERE consumer = $1 AND source = $2 AND shard = ANY($3) ORDER BY shard FOR UPDATE SKIP LOCKED
+    WHERE consumer = $1 AND source = $2 AND shard = ANY($3) AND set_config('synchronous_commit', 'off', true) = 'off'
+    ORDER BY shard FOR UPDATE SKIP LOCKED
 )
 UPDATE streams_checkpoint c
 SET lease_until = clock_timestamp() + $4::interval,
@@ -124,21 +124,19 @@ class Lease:
     ) -> dict[int, float | None]:
         """Renew the lease and note `proofs`; return the age of each copy in seconds, None while it is unknown.
 
-        Raises: FencedError.
+        Its own transaction. Raises: FencedError.
         """
         shards, noted = list(epochs), [proofs.get(shard) for shard in epochs]
-        async with connection.transaction():
-            await connection.execute(NO_WAIT)
-            rows = await connection.fetch(
-                KEEP,
-                self.consumer,
-                self.source,
-                shards,
-                self.lasts,
-                list(epochs.values()),
-                [proof.pos if proof else None for proof in noted],
-                [proof.t if proof else None for proof in noted],
-            )
+        rows = await connection.fetch(
+            KEEP,
+            self.consumer,
+            self.source,
+            shards,
+            self.lasts,
+            list(epochs.values()),
+            [proof.pos if proof else None for proof in noted],
+            [proof.t if proof else None for proof in noted],
+        )
         if len(rows) < len(shards) and await connection.fetchval(
             LOST, self.consumer, self.source, shards, list(epochs.values())
         ):

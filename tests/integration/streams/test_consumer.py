@@ -1,10 +1,12 @@
 """A copy has every event once and in order, whatever became of Redis, the log's door or the other replica."""
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 from prometheus_client import REGISTRY
 
+from streams.checkpoint import Lease
 from tests.integration.streams.conftest import SHARDS
 from tests.streams_builders import SCHOOLS, SOURCE, RoomPainted
 from tests.streams_running import running
@@ -206,3 +208,12 @@ async def test_an_erased_event_is_passed_without_effect(pool, writer, relay, con
 
     async with running(consumer(redis_url="redis://127.0.0.1:1/0")):
         await until(async_equal(copy.positions, [1, 3]))
+
+
+async def test_what_follows_a_renewal_on_its_connection_waits_for_the_disk_again(pool):
+    lease = Lease(consumer="attendance.copy", source=SOURCE, shards=(0,), owner="a", lasts=timedelta(seconds=5))
+    async with pool.acquire() as connection:
+        epochs = await lease.acquire(connection)
+        await lease.keep(connection, epochs, {})
+
+        assert await connection.fetchval("SHOW synchronous_commit") == "on"
