@@ -17,9 +17,7 @@ def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     Raises: MalformedError("malformed_json").
     """
     try:
-        value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_finite
-        )
+        value = DECODER.decode(raw.decode("utf-8"))
         # Nothing is deeper than it has brackets: most bodies need no second look.
         if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
             _check_depth(value, MAX_DEPTH)
@@ -43,6 +41,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("not finite")
     return number
+
+
+# Made once: json.loads makes a decoder for every text that it reads in a way of its own.
+DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_finite)
 
 
 def _check_depth(value: object, depth: int) -> None:
