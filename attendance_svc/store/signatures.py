@@ -11,7 +11,6 @@ import asyncpg
 
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from attendance_svc.store.rows import added_columns, changed_columns, evidence_from, from_row, transition_columns
-from attendance_svc.store.sheet_marks import mark_changes
 from contracts.events.envelope import Envelope
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError, PreconditionFailedError
@@ -85,7 +84,8 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::inte
            superseded_by, voided_at, judged_by, judged_at)
 WHERE s.id = ANY ($1) AND s.id = n.id AND s.version = n.version - 1
 """
-# One statement for new signatures with all their parts, and for every transition.
+# One statement for new signatures with all their parts, for every transition and event, and for the sheets that no
+# longer say how it is: those that were published. Publishing holds the course's lock alone, so none is missed.
 ADD = """
 WITH n AS (
     SELECT * FROM unnest(
@@ -113,6 +113,15 @@ WITH n AS (
     INSERT INTO teacher_signature (signature_id) SELECT id FROM n WHERE kind = 'teacher'
 ), proofs AS (
     INSERT INTO proof (signature_id, bytes) SELECT id, bytes FROM n WHERE bytes IS NOT NULL
+), marked AS (
+    INSERT INTO sheet_change (course_id) SELECT course_id FROM sheet WHERE course_id = ANY ($40::uuid[]) AND version > 0
+), told AS (
+    INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
+    SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
+    FROM unnest($41::smallint[], $42::uuid[], $43::text[], $44::uuid[], $45::bigint[], $46::uuid[], $47::text[],
+                $48::bytea[])
+         WITH ORDINALITY AS e (shard, event_id, agg_type, agg_id, aggver, tenant, type, body, place)
+    ORDER BY place
 )
 INSERT INTO signature_transition (
     signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
@@ -183,15 +192,14 @@ class PostgresSignatureBook:
         await self._change([each for each in changed if each.stands])
         new = columns([added_columns(step.after) for step in steps if step.before is None], ADDED_COUNT)
         transitions = zip(*(transition_columns(step.transition) for step in steps), strict=True)
+        courses = {step.after.course_id for step in steps if step.after.course_id}
         try:
-            await self._connection.execute(ADD, *new, *transitions)
+            await self._connection.execute(ADD, *new, *transitions, list(courses), *self._outbox.rows(*news))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "signature_key":
                 raise ConflictError("idempotency_key_reused") from error
             raise
-        await self._outbox.add(self._connection, *news)
         self.announced_in |= self._outbox.shards_of(*news)
-        await mark_changes(self._connection, {step.after.course_id for step in steps if step.after.course_id})
 
     async def _change(self, signatures: Sequence[Signature]) -> None:
         if not signatures:

@@ -13,7 +13,6 @@ from attendance_svc.domain.bearings import Bearings
 from attendance_svc.domain.closing import DueSheet
 from attendance_svc.jobs import SheetJob
 from attendance_svc.store import sheets as sheets_module
-from attendance_svc.store.sheet_marks import mark_changes
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import SHARE_COURSE, lock_number, open_book
 from infra.postgres import create_pool
@@ -27,6 +26,7 @@ CLOSING = NINE + 15 * MINUTE
 APART = timedelta(milliseconds=250)
 # How far the copy must be beyond a moment before it is believed, when the clocks are that far apart.
 SURE = APART + SECOND
+MARK = "INSERT INTO sheet_change (course_id) SELECT course_id FROM sheet WHERE course_id = $1 AND version > 0"
 SIGN = """
 INSERT INTO signature (id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at,
                        rule_version, version, announced)
@@ -130,7 +130,7 @@ async def sign(pool, course, student, status="ACCEPTED"):
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(SHARE_COURSE, lock_number(course), lock_number(course, student))
         await connection.execute(SIGN, course, "student", student, status)
-        await mark_changes(connection, [course])
+        await connection.execute(MARK, course)
 
 
 def news(events):

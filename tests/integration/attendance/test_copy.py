@@ -400,7 +400,7 @@ async def test_an_event_that_does_not_say_when_it_was_recorded_is_refused(pool, 
         await feed.say(replace(feed.without_recorded_time(feed.said[0]), aggver=2))
 
 
-@pytest.mark.parametrize("module", ["academics_copy", "academics_history", "closing", "sheets", "sheet_marks"])
+@pytest.mark.parametrize("module", ["academics_copy", "academics_history", "closing", "sheets"])
 async def test_every_statement_prepares_on_the_migrated_schema(module, pool):
     values = vars(importlib.import_module(f"attendance_svc.store.{module}")).items()
     statements = [v for k, v in values if k.isupper() and isinstance(v, str)]
