@@ -11,8 +11,9 @@ from typing import Protocol
 
 from pydantic_core import to_json
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
+from infra.coalescer import Coalescer
 from streams.codec import fields_of
 from streams.entries import Closed, Entry, StreamId, parse_stream_id
 from streams.names import stream_key, watermark_key
@@ -54,6 +55,7 @@ return {'OK', last}
 COMPARE_AND_DELETE = LAST + "redis.call('DEL', KEYS[1], KEYS[2]) return {'OK', '0-0'}"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SHARDS_AT_ONCE = 64
 UNKNOWN = "?"  # no stream ends with this, so comparing with it only asks
 
 
@@ -89,12 +91,51 @@ class StreamWriter(Protocol):
         """Delete the stream and its promise, if it ends with `expected`. Raises: StreamDownError."""
 
 
-class RedisStreamWriter:
-    """The stream of one shard in Redis; satisfies StreamWriter."""
+@dataclass(frozen=True, slots=True)
+class _Append:
+    """One run of the script that appends."""
 
-    def __init__(self, redis: Redis, *, source: str, shard: int) -> None:
+    keys: Sequence[str]
+    arguments: Sequence[str | bytes]
+
+
+class Appender:
+    """Runs the script that appends: for shards that have news at the same moment, in one round trip."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(COMPARE_AND_APPEND)
+        # A Redis that hangs keeps nobody waiting behind somebody else.
+        self._appending: Coalescer[_Append, list[bytes]] = Coalescer(self._run, concurrent_count=SHARDS_AT_ONCE)
+
+    async def run(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> list[bytes]:
+        """Return the script's answer. Raises: RedisError, OSError."""
+        return await self._appending.submit(_Append(keys, arguments))
+
+    async def _run(self, wanted: Sequence[_Append]) -> Sequence[list[bytes] | BaseException]:
+        if len(wanted) == 1:
+            return [await self._alone(wanted[0])]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for one in wanted:
+                pipe.evalsha(self._script.sha, len(one.keys), *one.keys, *one.arguments)
+            answers = await pipe.execute(raise_on_error=False)
+        # A Redis that was restarted has forgotten the script.
+        return [
+            await self._alone(one) if isinstance(answer, NoScriptError) else answer
+            for one, answer in zip(wanted, answers, strict=True)
+        ]
+
+    async def _alone(self, one: _Append) -> list[bytes]:
+        answer: list[bytes] = await self._script(keys=one.keys, args=one.arguments)
+        return answer
+
+
+class RedisStreamWriter:
+    """The stream of one shard in Redis; satisfies StreamWriter. appender: shared with the other shards."""
+
+    def __init__(self, redis: Redis, *, source: str, shard: int, appender: Appender | None = None) -> None:
         self._keys = [stream_key(source, shard), watermark_key(source, shard)]
-        self._append = redis.register_script(COMPARE_AND_APPEND)
+        self._appender = appender or Appender(redis)
         self._delete = redis.register_script(COMPARE_AND_DELETE)
 
     async def append(
@@ -104,7 +145,7 @@ class RedisStreamWriter:
         arguments += ["", "", ""] if closed is None else [str(closed.pos), str(_us(closed.t)), str(closed.incarnation)]
         arguments.append(to_json([_line(entry) for entry in entries]))
         try:
-            return _outcome(await self._append(keys=self._keys, args=arguments))
+            return _outcome(await self._appender.run(self._keys, arguments))
         except (RedisError, OSError) as error:
             raise StreamDownError(type(error).__name__) from error
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from infra.postgres import DOWN, Pool
 from infra.telemetry import logger
 from streams import metrics
-from streams.append import Mismatch, RedisStreamWriter, StreamDownError, StreamWriter
+from streams.append import Appender, Mismatch, RedisStreamWriter, StreamDownError, StreamWriter
 from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError, went_back
 from streams.reconcile import Halt, Resume, StartOver, reconcile
@@ -158,11 +158,11 @@ class Relay:
         self._source, self._pool = source, pool
         self._longest_s = WATERMARK_S if watermarks else LONGEST_S
         self._woken = {shard: asyncio.Event() for shard in shards}
-        sealer = Sealer(pool)
+        sealer, appender = Sealer(pool), Appender(redis)
         self._relays = {
             shard: ShardRelay(
                 PostgresLedger(pool=pool, shard=shard, sealer=sealer),
-                RedisStreamWriter(redis, source=source, shard=shard),
+                RedisStreamWriter(redis, source=source, shard=shard, appender=appender),
                 watermarks=watermarks,
             )
             for shard in shards

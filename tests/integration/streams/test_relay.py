@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import pytest
 
+from streams.append import Appended, Appender, Mismatch, RedisStreamWriter
 from streams.codec import read_entry
-from streams.entries import parse_stream_id
+from streams.entries import NOTHING, StreamId, parse_stream_id
 from streams.ledger import LogWentBackError
+from streams.redis_client import writer_client
 from streams.seal import LOCK, PostgresLedger, Sealer
-from tests.streams_builders import SCHOOLS
+from tests.streams_builders import SCHOOLS, SOURCE
 from tests.waiting import until
 
 KEY = "{academics:0}:ev"
@@ -116,6 +118,21 @@ async def test_a_shard_that_may_not_go_on_does_not_hold_up_those_it_is_sealed_wi
 
     assert sealed.count == 3
     assert isinstance(refused, LogWentBackError)
+
+
+async def test_shards_with_news_at_the_same_moment_share_a_round_trip(redis_url, redis):
+    """Also when Redis was restarted and has forgotten the script; one that ends otherwise hears it alone."""
+    expected = [NOTHING, StreamId(1, 1), NOTHING]
+    async with writer_client(redis_url) as client:
+        appender = Appender(client)
+        writers = [RedisStreamWriter(client, source=SOURCE, shard=shard, appender=appender) for shard in range(3)]
+        for _ in range(2):
+            await redis.script_flush()
+            pairs = zip(writers, expected, strict=True)
+            ends = await asyncio.gather(*(writer.append(end, (), None, 0) for writer, end in pairs))
+
+            assert ends == [Appended(), Mismatch(NOTHING), Appended()]
+        assert len(await redis.client_list()) == 2  # the client's one connection, and the test's
 
 
 async def test_a_flushed_stream_is_filled_again_with_the_same_ids(redis, writer, relay):
