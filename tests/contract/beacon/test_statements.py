@@ -1,13 +1,13 @@
 """Every statement fits the migrated schema, and the service's role may do only what it must."""
 
 import importlib
-import re
 
 import asyncpg
 import pytest
 
 from beacon_svc.store import proofs
 from infra.postgres import create_pool
+from tests.plans import scans_of
 
 MODULES = (
     "beacon_svc.jobs",
@@ -61,10 +61,7 @@ async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(data
 
     async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
         for name in FOR_EVERY_PROOF:
-            sql = getattr(proofs, name)
-            nothing = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", sql)))
-            await lent.execute(f"PREPARE {name} AS {sql}")
-            lines = [row[0] for row in await lent.fetch(f"EXPLAIN EXECUTE {name} ({nothing})")]
-            scans = [at for at, line in enumerate(lines) if re.search(rf"Scan.* on ({'|'.join(GROWING)})\b", line)]
-            wrong = [lines[at] for at in scans if "Index Cond" not in lines[at + 1]]
-            assert scans and not wrong, "\n".join(lines)
+            by_index, whole = await scans_of(lent, getattr(proofs, name), GROWING)
+
+            assert by_index, name
+            assert not whole, name
