@@ -164,7 +164,7 @@ class Sealer:
         sealed = [pair for run in runs.values() for pair in zip(run.pending_ids, run.entries, strict=True)]
         if sealed:
             done = await connection.execute(SEAL, *zip(*(_sealed_row(*pair) for pair in sealed), strict=True))
-            if done != f"INSERT 0 {len(sealed)}":
+            if int(done.removeprefix("INSERT 0 ")) != len(sealed):
                 raise asyncpg.SerializationError("pending events were taken by somebody who does not hold their shard")
         if runs:
             moved = zip(*(_head_row(shard, run.head) for shard, run in runs.items()), strict=True)
