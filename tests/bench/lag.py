@@ -170,36 +170,47 @@ async def watching(system: System, schools: Schools, folder: Path) -> AsyncItera
         await asyncio.to_thread(listener.wait)
 
 
-async def measure_lags(
-    system: System, schools: Schools, folder: Path, *, bystanders: Sequence[int] = ()
-) -> dict[str, Lags]:
-    """Return the lags at rest, under single proofs of 64 beacons, and in a burst of 300 phones."""
-    proofs = ProofLoad(system, bystanders=list(bystanders), most_s=TIMEOUT_S)
-    found = {}
-    async with HallLoad.opened(system, bystanders=list(bystanders)) as hall:
-        async with watching(system, schools, folder) as under:
+class LagLoad:
+    """Loads the system and watches how long news are under way meanwhile. acknowledged: signatures promised."""
+
+    def __init__(self, system: System, schools: Schools, folder: Path, *, bystanders: Sequence[int] = ()) -> None:
+        self._system, self._schools, self._folder, self._bystanders = system, schools, folder, list(bystanders)
+        self._proofs = ProofLoad(system, bystanders=self._bystanders, most_s=TIMEOUT_S)
+        self.bursts: list[str] = []
+
+    @property
+    def acknowledged(self) -> list[str]:
+        return self._proofs.acknowledged + self.bursts
+
+    async def at_rest(self) -> Lags:
+        async with watching(self._system, self._schools, self._folder) as under:
             await asyncio.sleep(REST_S)
-        found["at rest"] = await under.lags()
-        async with watching(system, schools, folder) as under:
-            await proofs.measure(singles(PROOFS_EACH), schools.rooms)
-        found["under load"] = await under.lags()
-        async with watching(system, schools, folder) as under:
-            await hall.burst(schools.halls[0])
-        found["in a burst"] = await under.lags()
-    return found
+        return await under.lags()
+
+    async def under_load(self, proofs: int) -> Lags:
+        """While each beacon pushes so many proofs, one by one."""
+        async with watching(self._system, self._schools, self._folder) as under:
+            await self._proofs.measure(singles(proofs), self._schools.rooms)
+        return await under.lags()
+
+    async def in_burst(self, turn: int) -> Lags:
+        """While the 300 phones of a hall sign at once."""
+        async with HallLoad.opened(self._system, bystanders=self._bystanders) as hall:
+            async with watching(self._system, self._schools, self._folder) as under:
+                await hall.burst(self._schools.halls[turn])
+            self.bursts += hall.acknowledged
+        return await under.lags()
+
+    async def measure(self, turn: int, *, proofs: int) -> dict[str, float]:
+        """Return what one round says of goal G13."""
+        load, burst = await self.under_load(proofs), await self.in_burst(turn)
+        return {"G13": percentile(load.copied_ms, 99), "G13 burst": percentile(burst.heard_ms, 99)}
 
 
-def ratios(found: dict[str, Lags]) -> dict[str, float]:
-    """Return what the lags say of goal G13."""
-    return {
-        "G13": percentile(found["under load"].copied_ms, 99),
-        "G13 burst": percentile(found["in a burst"].heard_ms, 99),
-    }
-
-
-def plan(origin: str) -> Schools:
-    """Return the schools that a measurement needs."""
-    return plan_schools(origin=origin, codes=[PROOFS_EACH] * CONNECTIONS, hall_count=1)
+def plan(origin: str, *, rounds: int, proofs: int, numbers: Iterator[int] | None = None) -> Schools:
+    """Return the schools that so many rounds need."""
+    codes = [rounds * proofs] * CONNECTIONS
+    return plan_schools(origin=origin, codes=codes, hall_count=rounds, numbers=numbers)
 
 
 app = typer.Typer(add_completion=False)
@@ -230,16 +241,20 @@ def measure(rounds: Annotated[int, typer.Option(min=1)] = 1) -> None:
 
 async def measured(folder: Path, rounds: int, say: Callable[[str], None]) -> None:
     """Measure so often."""
-    for _ in range(rounds):
-        async with running(folder, settings=SETTINGS) as system:
-            schools = plan(system.origin)
-            await seed(schools, system.stack)
-            with CpuMeter(system.programs()) as used:
-                await asyncio.sleep(IDLE_S)
-            shares = ", ".join(f"{name} {s / used.elapsed_s:.1%}" for name, s in used.by_program.items())
-            say(f"idle: {shares}; others {used.foreign_share:.0%}")
-            found = await measure_lags(system, schools, folder)
-            for name, lags in found.items():
+    async with running(folder, settings=SETTINGS) as system:
+        schools = plan(system.origin, rounds=rounds, proofs=PROOFS_EACH)
+        await seed(schools, system.stack)
+        with CpuMeter(system.programs()) as used:
+            await asyncio.sleep(IDLE_S)
+        shares = ", ".join(f"{name} {s / used.elapsed_s:.1%}" for name, s in used.by_program.items())
+        say(f"idle: {shares}; others {used.foreign_share:.0%}")
+        load = LagLoad(system, schools, folder)
+        for turn in range(rounds):
+            for name, lags in (
+                ("at rest", await load.at_rest()),
+                ("under load", await load.under_load(PROOFS_EACH)),
+                ("in a burst", await load.in_burst(turn)),
+            ):
                 for line in lags.shown(name):
                     say(line)
 

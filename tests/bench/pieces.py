@@ -14,26 +14,27 @@ from infra.process import spare_the_collector
 from tests.bench.figures import Sample, company, row_of
 from tests.bench.goals import GOALS
 from tests.bench.pieces_commit import measure_commits
-from tests.bench.pieces_ground import Workshop, workshop
+from tests.bench.pieces_ground import workshop
 from tests.bench.pieces_streams import measure_streams
-from tests.bench.replay import gain, replaying
+from tests.bench.replay import Replay, gain, replaying
 
 COMMIT_S = 2.0
-STREAM_EVENTS = 20_000
-REPLAYED, ONE_BY_ONE = 40_000, 1_000
+# Of few events, the start would be most of what is seen; a copy begins with a second of waiting for a promise.
+STREAM_EVENTS, LEAST_STREAM_EVENTS = 20_000, 8_000
+REPLAYED, LEAST_REPLAYED = 40_000, 16_000
+ONE_BY_ONE, LEAST_ONE_BY_ONE = 1_000, 400
 
 Ratios = dict[str, float]
 
 app = typer.Typer(add_completion=False)
 
 
-async def measure_pieces(ground: Workshop, *, share: float = 1.0) -> tuple[list[Sample], Ratios]:
+async def measure_pieces(replay: Replay, *, share: float = 1.0) -> tuple[list[Sample], Ratios]:
     """Measure everything once; return the samples and what they say of each goal. share: of the usual amount."""
-    commits, of_commits = await measure_commits(ground, COMMIT_S * share)
-    streams, of_streams = await measure_streams(ground, int(STREAM_EVENTS * share))
-    async with replaying(ground, int(REPLAYED * share)) as replay:
-        one_by_one = await replay.one_by_one(int(ONE_BY_ONE * share))
-        together = await replay.together()
+    commits, of_commits = await measure_commits(replay.ground, COMMIT_S * share)
+    streams, of_streams = await measure_streams(replay.ground, max(LEAST_STREAM_EVENTS, int(STREAM_EVENTS * share)))
+    one_by_one = await replay.one_by_one(max(LEAST_ONE_BY_ONE, int(ONE_BY_ONE * share)))
+    together = await replay.together()
     ratios = of_commits | of_streams | {"G15": gain(together, one_by_one)}
     return [*commits, *streams, one_by_one, together], ratios
 
@@ -55,8 +56,8 @@ def pieces(
 async def measured(folder: Path, rounds: int, share: float) -> list[tuple[list[Sample], Ratios]]:
     """Return what each round showed."""
     spare_the_collector()  # as every service does
-    async with workshop(folder) as ground:
-        return [await measure_pieces(ground, share=share) for _ in range(rounds)]
+    async with workshop(folder) as ground, replaying(ground, int(REPLAYED * share) + LEAST_REPLAYED) as replay:
+        return [await measure_pieces(replay, share=share) for _ in range(rounds)]
 
 
 def show(samples: list[list[Sample]], ratios: list[Ratios]) -> None:

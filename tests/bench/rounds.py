@@ -10,16 +10,22 @@ from pathlib import Path
 import psutil
 
 from infra.clock import utc_now
+from infra.process import spare_the_collector
 from tests.bench.baseline import Baseline, baseline
 from tests.bench.cpu import CpuMeter
 from tests.bench.floors import Ground, ground, measure_floors
 from tests.bench.hall import HallLoad
 from tests.bench.kept import look
+from tests.bench.lag import SETTINGS, LagLoad
+from tests.bench.lag import plan as plan_lags
 from tests.bench.load import CONNECTIONS
+from tests.bench.pieces import LEAST_REPLAYED, REPLAYED, measure_pieces
+from tests.bench.pieces_ground import workshop
 from tests.bench.proofs import A_CROWD, Piece, ProofLoad, batches, in_one_process, singles, wide
+from tests.bench.replay import replaying
 from tests.bench.run import Run
 from tests.bench.running import System, running
-from tests.bench.schools import Room, Schools, plan_schools
+from tests.bench.schools import Room, Schools, distinct_numbers, plan_schools
 from tests.bench.seeding import seed
 
 LIMITS = "Limits are those of the system, none is raised."
@@ -36,6 +42,8 @@ class Size:
     """How much of everything one round does. singles, wide, naive: proofs of each connection.
 
     batch_rooms: beacons that push a hundred at a time, batches: so often. most_s: where a slow machine stops a piece.
+    share: of what the pieces of streams and commits do when they are measured alone. lag_proofs: of each beacon while
+    news are watched. late_rounds: of these two.
     """
 
     rounds: int
@@ -46,6 +54,9 @@ class Size:
     batch_rooms: int
     batches: int
     most_s: float
+    share: float
+    late_rounds: int
+    lag_proofs: int
 
     def codes(self) -> list[int]:
         """Return how many codes each room needs for all rounds and the warm-up."""
@@ -56,18 +67,43 @@ class Size:
         return [near] * CONNECTIONS + [far] * (WIDE_CONNECTIONS - CONNECTIONS)
 
 
-QUICK = Size(rounds=3, floor_s=0.5, singles=40, wide=10, naive=8, batch_rooms=4, batches=3, most_s=2.0)
-FULL = Size(rounds=3, floor_s=2.0, singles=150, wide=40, naive=40, batch_rooms=16, batches=8, most_s=15.0)
+QUICK = Size(
+    rounds=3,
+    floor_s=0.5,
+    singles=40,
+    wide=10,
+    naive=8,
+    batch_rooms=4,
+    batches=3,
+    most_s=2.0,
+    share=0.1,
+    late_rounds=1,
+    lag_proofs=5,
+)
+FULL = Size(
+    rounds=3,
+    floor_s=2.0,
+    singles=150,
+    wide=40,
+    naive=40,
+    batch_rooms=16,
+    batches=8,
+    most_s=15.0,
+    share=0.5,
+    late_rounds=3,
+    lag_proofs=40,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What the rounds work on."""
+    """What the rounds work on. later: schools that only come to be when it is watched how long news take."""
 
     system: System
     on: Ground
     naive: Baseline
     schools: Schools
+    later: Schools
     size: Size
 
     @property
@@ -97,9 +133,14 @@ async def measured(folder: Path, size: Size, say: Say) -> Run:
     say("starting PostgreSQL, Valkey, Envoy and the services")
     async with started(folder) as (system, on, naive):
         say("seeding schools, courses, students, beacons and codes")
-        schools = plan_schools(origin=system.origin, codes=size.codes(), hall_count=size.rounds + 1)
-        await seed(schools, system.stack)
-        await measure_rounds(run, Bench(system=system, on=on, naive=naive, schools=schools, size=size), say)
+        numbers = distinct_numbers()
+        plan = plan_schools(origin=system.origin, codes=size.codes(), hall_count=size.rounds + 1, numbers=numbers)
+        await seed(plan, system.stack)
+        later = plan_lags(system.origin, rounds=size.late_rounds, proofs=size.lag_proofs, numbers=numbers)
+        bench = Bench(system=system, on=on, naive=naive, schools=plan, later=later, size=size)
+        await measure_rounds(run, bench, say)
+    say("measuring streams and commits by themselves")
+    await measure_alone(run, folder, size)
     return run
 
 
@@ -107,7 +148,7 @@ async def measured(folder: Path, size: Size, say: Say) -> Run:
 async def started(folder: Path) -> AsyncIterator[tuple[System, Ground, Baseline]]:
     """Start the system and, beside it, the bare servers of the floors and the naive ones."""
     async with (
-        running(folder) as system,
+        running(folder, settings=SETTINGS) as system,
         ground(folder, bystanders=system.pids()) as on,
         baseline(folder, on) as naive,
     ):
@@ -125,10 +166,34 @@ async def measure_rounds(run: Run, bench: Bench, say: Say) -> None:
         for turn in range(1, bench.size.rounds + 1):
             say(f"round {turn} of {bench.size.rounds}")
             await measure_round(run, bench, proofs, hall, turn=turn)
+    say("watching how long news are under way")
+    lagging = await measure_lags(run, bench)
     say("measuring beacon_svc and attendance_svc as one process")
     await measure_one_process(run, bench, proofs)
     say("checking what was kept")
-    run.kept = await look(bench.system, proofs.acknowledged + hall.acknowledged)
+    run.kept = await look(bench.system, proofs.acknowledged + hall.acknowledged + lagging)
+
+
+async def measure_lags(run: Run, bench: Bench) -> list[str]:
+    """Watch the news of every round; return the signatures that were promised meanwhile."""
+    await seed(bench.later, bench.system.stack)
+    load = LagLoad(bench.system, bench.later, bench.system.stack.folder, bystanders=bench.bystanders)
+    for turn in range(bench.size.late_rounds):
+        for goal, value in (await load.measure(turn, proofs=bench.size.lag_proofs)).items():
+            run.add_ratio(goal, value)
+    return load.acknowledged
+
+
+async def measure_alone(run: Run, folder: Path, size: Size) -> None:
+    """Measure the pieces that need none of the services, when those have ended."""
+    spare_the_collector()  # as every service does
+    async with workshop(folder) as on, replaying(on, int(REPLAYED * size.share) + LEAST_REPLAYED) as replay:
+        for _ in range(size.late_rounds):
+            samples, ratios = await measure_pieces(replay, share=size.share)
+            for sample in samples:
+                run.add(sample)
+            for goal, value in ratios.items():
+                run.add_ratio(goal, value)
 
 
 async def warm_up(bench: Bench, proofs: ProofLoad, hall: HallLoad) -> None:
