@@ -20,5 +20,9 @@ class Copy:
             "INSERT INTO effect (event_id, shard, pos) VALUES ($1, $2, $3)", event.id, event.shard, event.pos
         )
 
+    async def on_all(self, connection, events):
+        for event in events:
+            await self.on_painted(connection, event)
+
     async def reset(self, connection, shard):
         await connection.execute("DELETE FROM effect WHERE shard = $1", shard)

@@ -141,6 +141,7 @@ async def consumer(stop, *, database, redis, port, owner, lease_s=2, pause_s=0.0
             redis_url=redis,
             log=GrpcEventLog(channel),
             handlers={RoomPainted.type: copy.on_painted},
+            together=copy.on_all,
             reset=copy.reset,
             lease=timedelta(seconds=lease_s),
         ).run(stop)
