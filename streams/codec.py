@@ -148,12 +148,14 @@ def attributes_of(body: bytes) -> dict[str, str]:
     """Return each attribute as its text in a stream entry. `body` is canonical, so its order is kept as it is."""
     start, end = body.find(BEFORE_DATA), body.rfind(AFTER_DATA)
     if 0 < start < end:
-        # The payload need not be read to be copied. Where what is left is JSON, a whole value was cut out; where that
-        # has the attribute behind the payload and no payload, it was the payload.
+        # The payload need not be spelled again to be copied. Where both parts are JSON, one whole value was cut out;
+        # where what is left has the attribute behind the payload and no payload, it was the payload.
+        data = body[start + len(BEFORE_DATA) : end]
         with suppress(ValueError):
+            from_json(data, allow_inf_nan=False)
             rest: dict[str, Json] = from_json(body[:start] + body[end:], allow_inf_nan=False)
             if "datacontenttype" in rest and "data" not in rest:
-                return _texts(rest) | {"data": body[start + len(BEFORE_DATA) : end].decode()}
+                return _texts(rest) | {"data": data.decode()}
     return _texts(from_json(body, allow_inf_nan=False))
 
 
@@ -191,12 +193,14 @@ def _plain_body(fields: Mapping[bytes, bytes]) -> bytes | None:
             pieces += (before, fields[name], after)
     sealing_count = len(SEALING) if b"salt" in fields else len(SEALING) - 1
     if len(fields) != len(pieces) // 3 + sealing_count:
-        raise ValueError("an attribute that no event has, or not all of sealing")
+        # A newer writer may know more attributes.
+        return _spelled_body(fields)
     return b"{" + b"".join(pieces)[:-1] + b"}" if pieces else None
 
 
-def _spelled_body(fields: Mapping[bytes, bytes]) -> bytes:
-    return body_from({name.decode(): text.decode() for name, text in fields.items() if name.decode() not in SEALING})
+def _spelled_body(fields: Mapping[bytes, bytes]) -> bytes | None:
+    attributes = {name.decode(): text.decode() for name, text in fields.items() if name.decode() not in SEALING}
+    return body_from(attributes) if attributes else None
 
 
 def _entry(id_: StreamId, fields: Mapping[bytes, bytes], body: bytes | None) -> Entry:

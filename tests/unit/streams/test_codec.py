@@ -173,6 +173,16 @@ def test_an_entry_that_was_touched_is_damaged(changes):
     assert isinstance(read_entry(entry.id, raw(fields_of(entry) | changes)), Damaged)
 
 
+@pytest.mark.parametrize("name", ["aaa", "database", "dataref", "zzz"])
+def test_an_attribute_that_a_newer_writer_adds_is_read_as_it_was_sealed(name):
+    older = an_entry()
+    body = canonical(json.loads(older.body) | {name: 'it said "new"'})
+    before = Place(incarnation=older.incarnation, pos=older.pos - 1, ms=0, hash=older.prev_hash)
+    entry = seal_after(before, older.shard, older.ms, body)
+
+    assert read_entry(entry.id, raw(fields_of(entry))) == entry
+
+
 def test_an_entry_under_another_id_or_without_a_field_is_damaged():
     entry = an_entry()
     fields = fields_of(entry)
