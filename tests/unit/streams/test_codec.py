@@ -181,6 +181,7 @@ def test_an_attribute_that_a_newer_writer_adds_is_read_as_it_was_sealed(name):
     entry = seal_after(before, older.shard, older.ms, body)
 
     assert read_entry(entry.id, raw(fields_of(entry))) == entry
+    assert fields_of(entry)["data"] == fields_of(older)["data"]
 
 
 def test_an_entry_under_another_id_or_without_a_field_is_damaged():
