@@ -18,6 +18,8 @@ from contracts.problems import ConflictError
 
 # Whoever must ask somebody else waits; the others of a batch do not.
 ASKING_AT_ONCE = 8
+# Judging many takes tens of milliseconds, in which nothing that academics says would be heard.
+WITHOUT_A_BREATH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ async def _take_turn(
     situations = await book.get_situations("student", [case.place for case in fresh.values()])
     steps: list[Step] = []
     news: list[Envelope] = []
-    for number, case in fresh.items():
+    for nth, (number, case) in enumerate(fresh.items(), start=1):
         situation = situations[case.place]
         facts, decision = judge(case.asked, situation)
         signature = to_signature(case.signature_id, case.attempt, facts, decision)
@@ -157,6 +159,8 @@ async def _take_turn(
         steps += taken
         news += news_of(taken, case.cause)
         judged.append((facts, decision))
+        if nth % WITHOUT_A_BREATH == 0:
+            await asyncio.sleep(0)
     await book.keep(steps, news)
 
 
