@@ -13,6 +13,7 @@ import uvloop
 from rich.console import Console
 
 from infra.local.children import LocalStackError
+from infra.telemetry import configure_logs
 from tests.bench.baseline import NaiveLossError
 from tests.bench.endure import CHUNK, endured
 from tests.bench.grow import grown
@@ -39,6 +40,7 @@ def bench(
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw the curves of --grow into this file.")] = None,
 ) -> None:
     """Measure what an attempt costs through the public doors, beside the bare floors of this machine."""
+    configure_logs("bench", "ERROR")
     console = Console()
     if not console.is_terminal:
         console.width = FILE_COLUMNS
