@@ -8,7 +8,10 @@ from infra.device_requests import keep_nonce
 from infra.postgres import Connection
 
 LOCK_STUDENT = "SELECT pg_advisory_xact_lock(hashtextextended('flash_code:' || $1::text, 0))"
-COUNT = "SELECT count(*) FROM flash_code WHERE student_id = $1 AND issued_at > $2"
+# OFFSET 0 keeps the times apart: else a plan may look through everybody's codes of that time.
+COUNT = """
+SELECT count(*) FROM (SELECT issued_at FROM flash_code WHERE student_id = $1 OFFSET 0) AS c WHERE issued_at > $2
+"""
 SUPERSEDE = "UPDATE flash_code SET expires_at = $2 WHERE student_id = $1 AND expires_at > $2"
 ADD = """
 INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)

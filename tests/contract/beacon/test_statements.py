@@ -5,9 +5,9 @@ import importlib
 import asyncpg
 import pytest
 
-from beacon_svc.store import proofs
+from beacon_svc.store import codes, proofs
 from infra.postgres import create_pool
-from tests.plans import scans_of
+from tests.plans import indexes_of, scans_of
 
 MODULES = (
     "beacon_svc.jobs",
@@ -65,3 +65,14 @@ async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(data
 
             assert by_index, name
             assert not whole, name
+
+
+@pytest.mark.parametrize("name", ["COUNT", "SUPERSEDE"])
+async def test_a_students_codes_are_found_among_everybodys_by_student(databases, name):
+    urls = await databases("beacon")
+    owner = await asyncpg.connect(urls.admin_url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+
+    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
+        assert await indexes_of(lent, getattr(codes, name), "flash_code") == {"flash_code_student"}
