@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -92,7 +92,7 @@ class ShardRelay:
 
     async def _send(self, end: Resume, head: Head) -> bool:
         entries = await self._ledger.entries_after(end.pos, APPEND_LIMIT)
-        if head.incarnation != end.incarnation or (entries and entries[0].incarnation != end.incarnation):
+        if not _goes_on(end, head, entries):
             self._end = None
             return True
         if entries and end.last is not None and entries[0].prev_hash != end.last.hash:
@@ -136,6 +136,15 @@ class ShardRelay:
     def _gave_another(self, last: Place | None) -> bool:
         seen = self._seen
         return seen is not None and last is not None and last.pos == seen.pos and went_back(last, seen)
+
+
+def _goes_on(end: Resume, head: Head, entries: Sequence[Entry]) -> bool:
+    """Return whether it is still the log in which a stream's end was found.
+
+    One that is shorter now went back before the stream was given anything of it.
+    """
+    incarnations = {head.incarnation, *(entry.incarnation for entry in entries[:1])}
+    return incarnations == {end.incarnation} and end.pos <= head.last.pos
 
 
 def _after(entry: Entry) -> Resume:

@@ -186,3 +186,28 @@ async def test_what_was_found_is_counted(log, stream, relay):
 
     assert relay.found == {"empty": 1}
     assert (relay.sealed_pos, relay.appended_pos) == (1, 1)
+
+
+class LostBetween(MemoryStream):
+    """Says where it ends, and is away when it is to be given something."""
+
+    async def append(self, expected, entries, closed, keep_from_ms):
+        self.is_away = bool(entries)
+        return await super().append(expected, entries, closed, keep_from_ms)
+
+
+async def test_a_log_that_went_back_before_its_flushed_stream_was_given_anything_fills_it():
+    log, stream = MemoryLog(keep=1), LostBetween()
+    relay = ShardRelay(MemoryLedger(log), stream)
+    log.pending += [b"1", b"2", b"3", b"4", b"5"]
+    await relay.turn(with_stream=False)
+    with pytest.raises(StreamDownError):
+        await relay.turn()
+    del log.entries[3:]
+    log.last, log.closed, stream.is_away = log.entries[-1].place, None, False
+    stream.__class__ = MemoryStream
+
+    for _ in range(4):
+        await relay.turn()
+
+    assert positions(stream) == [3]
