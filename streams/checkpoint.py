@@ -55,11 +55,14 @@ FIND = """
 SELECT incarnation, pos, ms, hash, state, epoch FROM streams_checkpoint
 WHERE consumer = $1 AND source = $2 AND shard = $3
 """
+# A crash loses effect and checkpoint together, and both come again: so the disk is not waited for. Whatever rests on
+# the effect and is waited for brings it along, since what is on the disk has no holes.
 ADVANCE = """
 UPDATE streams_checkpoint
 SET pos = $7, ms = $8, hash = $9, lease_until = greatest(lease_until, clock_timestamp() + $10::interval)
 WHERE consumer = $1 AND source = $2 AND shard = $3
   AND epoch = $4 AND incarnation = $5 AND pos = $6 AND state = 'running'
+  AND set_config('synchronous_commit', 'off', true) = 'off'
 RETURNING true
 """
 # The epoch moves on too: a proof from before must not be taken for one of the new copy.
