@@ -17,11 +17,7 @@ from contracts.problems import ConflictError, PreconditionFailedError
 from infra.postgres import Connection, Pool, Row, columns, transaction
 from streams.outbox import Outbox
 
-# LIMIT and OFFSET 0 keep each look at a table by itself, by its index: joined, it would be planned for a table of
-# yesterday's size.
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
-SHARE_COURSE = "SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
-LOCK_SUBJECT = "SELECT pg_advisory_xact_lock($1)"
 # Taken in the order given: a plain scan of the first array, then one of the second.
 LOCK_ALL = """
 SELECT pg_advisory_xact_lock_shared(course)::text FROM unnest($1::bigint[]) AS c (course)
@@ -29,6 +25,8 @@ UNION ALL
 SELECT pg_advisory_xact_lock(subject)::text FROM unnest($2::bigint[]) AS s (subject)
 """
 FIND = "SELECT * FROM judged_signature WHERE id = $1"
+# LIMIT and OFFSET 0, here and below, keep each look at a table by itself, by its index: joined, it would be planned for
+# a table of yesterday's size.
 FIND_REPEATS = """
 WITH RECURSIVE chain AS (
     SELECT idempotency_key AS key, id, superseded_by, 0 AS depth FROM signature WHERE idempotency_key = ANY ($1)
@@ -143,13 +141,10 @@ class PostgresSignatureBook:
         self.announced_in: set[int] = set()
 
     async def lock(self, course_id: CourseId | None, subject_id: UUID, *, alone: bool = False) -> None:
-        subject = lock_number(course_id, subject_id)
-        if course_id is None:
-            await self._connection.execute(LOCK_SUBJECT, subject)
-        elif alone:
+        if alone and course_id is not None:
             await self._connection.execute(LOCK_COURSE, lock_number(course_id))
         else:
-            await self._connection.execute(SHARE_COURSE, lock_number(course_id), subject)
+            await self.lock_all([(course_id, subject_id)])
 
     async def lock_all(self, places: Collection[Place]) -> None:
         # Courses before subjects, as with one place, and each in one order.

@@ -14,7 +14,7 @@ from attendance_svc.domain.closing import DueSheet
 from attendance_svc.jobs import SheetJob
 from attendance_svc.store import sheets as sheets_module
 from attendance_svc.store.sheets import PostgresSheets
-from attendance_svc.store.signatures import SHARE_COURSE, lock_number, open_book
+from attendance_svc.store.signatures import LOCK_ALL, lock_number, open_book
 from infra.postgres import create_pool
 from streams.outbox import Outbox
 from tests.integration.attendance.academics_feed import CLOSED, DAY, HOUR, MINUTE, NINE, SHARDS, Feed
@@ -128,7 +128,7 @@ def said(pool):
 
 async def sign(pool, course, student, status="ACCEPTED"):
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(SHARE_COURSE, lock_number(course), lock_number(course, student))
+        await connection.execute(LOCK_ALL, [lock_number(course)], [lock_number(course, student)])
         await connection.execute(SIGN, course, "student", student, status)
         await connection.execute(MARK, course)
 
@@ -385,7 +385,7 @@ async def test_publishing_waits_for_whoever_is_just_signing(pool, feed, look, sa
         return await pool.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(SHARE_COURSE, lock_number(course), lock_number(course, students[3]))
+        await connection.execute(LOCK_ALL, [lock_number(course)], [lock_number(course, students[3])])
         looking = asyncio.create_task(look(CLOSING + SURE))
         await until(is_waiting)
         await connection.execute(SIGN, course, "student", students[3], "LATE")

@@ -10,8 +10,9 @@ import pytest
 from attendance_svc.commands.pending import settle_course
 from attendance_svc.commands.steps import judged_step, new_step, news_of
 from attendance_svc.domain.evidence import evidence_of, plan_from
-from attendance_svc.domain.signatures import Actor, Signature, Transition
+from attendance_svc.domain.signatures import Signature
 from attendance_svc.store.rows import evidence_from
+from attendance_svc.store.transitions import transition_of
 from contracts.ids import SignatureId, new_id
 from contracts.problems import ConflictError, PreconditionFailedError
 from tests.fakes.attendance import MINUTE, NINE, an_attempt, some_facts
@@ -160,19 +161,7 @@ async def test_a_transition_read_back_has_the_digest_that_was_told(school):
     await sign(school, uuid4(), flags=frozenset({"chain_gap"}))
     row = await school.pool.fetchrow("SELECT * FROM signature_transition")
 
-    transition = Transition(
-        signature_id=row["signature_id"],
-        n=row["n"],
-        before=row["from_status"],
-        after=row["to_status"],
-        reason=row["reason"],
-        note=row["note"],
-        actor=Actor(type=row["actor_type"], id=row["actor_id"]),
-        rule_version=row["rule_version"],
-        at=row["at"],
-        evidence=evidence_from(row["evidence"]),
-        salt=row["salt"],
-    )
+    transition = transition_of(row, evidence_from(row["evidence"]))
 
     assert transition.digest() == row["digest"].hex()
     assert replace(transition, reason="on_time").digest() != row["digest"].hex()
