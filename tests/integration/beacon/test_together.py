@@ -11,11 +11,11 @@ import pytest
 from beacon_svc.commands.hand_over import is_waiting
 from beacon_svc.commands.proofs import REMEMBERED_KEYS, SEQ_CONFLICT, Push, parse_key, take_in_proofs
 from beacon_svc.http_api.proof_bodies import PushBody
-from infra.batches import robust
 from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
 from beacon_svc.wiring import open_store
 from contracts.events.envelope import Cause
 from contracts.problems import NotFoundError, UnavailableError
+from infra.batches import robust
 from infra.coalescer import Coalescer
 from infra.demo.devices import new_key, public_pem
 from infra.demo.doors import Doors

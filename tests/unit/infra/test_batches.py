@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from infra.batches import robust
 from contracts.problems import UnavailableError
+from infra.batches import robust
 
 
 class Database:
