@@ -165,7 +165,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProof:
-    """A proof as it was kept. message: what the beacon signed. sha256: of it, base64url. signature: low s.
+    """A proof as it was kept. message: what the beacon signed. digest: its SHA-256. signature: low s.
 
     What is not known is None. code_id to acting_school_id come from the code that it redeems. try_at: when a held
     proof is looked at again, None when only a human can help. version: counts its events.
@@ -177,7 +177,7 @@ class StoredProof:
     kid: str
     seq: int
     message: bytes
-    sha256: str
+    digest: bytes
     signature: str
     received_at: datetime
     proved_at: datetime
@@ -218,16 +218,18 @@ class BeaconKeys(Protocol):
 class ProofFacts:
     """What is known about some proofs of one key.
 
-    beacon: with that key alone. totp_key: None unless the beacon must show codes. by_seq: stored proofs with the same
-    numbers. digests: base64url SHA-256 of these and of those before, by number. waiting: numbers of stored proofs,
-    these and those after, that wait for the one before.
+    beacon: with that key alone. totp_key: None unless the beacon must show codes. ack_seq: acknowledged so far. by_seq:
+    stored proofs with the same numbers. digests: SHA-256 of stored proofs before these, by number. followed:
+    those of these numbers after which another is stored. waiting: those stored after these that wait for them.
     """
 
     beacon: Beacon
     key: BeaconKey
     totp_key: bytes | None
+    ack_seq: int
     by_seq: Mapping[int, StoredProof]
-    digests: Mapping[int, str]
+    digests: Mapping[int, bytes]
+    followed: Collection[int]
     waiting: Collection[int]
     anchors: Sequence[Anchor]
     latest_anchor: Anchor | None
@@ -277,8 +279,11 @@ class ProofBook(Protocol):
         """Lock the keys and the codes, and return what is known. since: codes issued before count no more."""
         ...
 
-    async def keep(self, changes: Sequence[Judged | Alarm]) -> None:
-        """Keep proofs and the codes they use up, and announce everything in this order."""
+    async def keep(self, changes: Sequence[Judged | Alarm], acknowledged: Mapping[KeyName, int]) -> None:
+        """Keep proofs and the codes they use up, and announce everything in this order.
+
+        acknowledged: numbers that move with it, of keys that are locked.
+        """
         ...
 
     async def acknowledge(self, keys: Sequence[KeyName], *, given_up_before: datetime) -> Mapping[KeyName, int]:

@@ -32,7 +32,8 @@ from beacon_svc.store.academics import ACADEMICS, CONSUMER, CopiedPlaces, Postgr
 from beacon_svc.store.beacons import PostgresBeaconLogins, PostgresBeaconRegistry, PostgresBeaconReports
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.store.keys import KeyRing
-from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
+from beacon_svc.store.proofs import PostgresProofBook
+from beacon_svc.store.public_keys import PostgresBeaconKeys
 from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.batches import robust

@@ -77,7 +77,7 @@ class Ledger:
             kid=claim.kid,
             seq=claim.seq,
             message=one.message,
-            sha256=to_base64url(hashlib.sha256(one.message).digest()),
+            digest=hashlib.sha256(one.message).digest(),
             signature=low_s(one.signature),
             received_at=cause.at,
             uncertainty=when.uncertainty,
@@ -89,6 +89,15 @@ class Ledger:
     def waits_for(self, one: Submission) -> bool:
         """Return whether a stored proof waits for this one."""
         return one.claim.seq + 1 in self._facts[one.key].waiting
+
+    def acknowledged(self, key: KeyName) -> int | None:
+        """Return how far the key's proofs are stored without a gap; None when only all of them can tell."""
+        facts = self._facts[key]
+        new = sorted(seq for seq in self.judged[key] if seq > facts.ack_seq)
+        reached = facts.ack_seq + len(new)
+        if not new or (new[-1] == reached and reached not in facts.followed):
+            return reached
+        return None
 
     def judge_again(self, waiting: StoredProof, *, gap_given_up: bool, cause: Cause) -> StoredProof:
         """Judge a stored proof that waited, note what follows and return it."""
@@ -135,7 +144,8 @@ class Ledger:
         if claim.seq == 1:
             return genesis(claim)
         before = self.judged[key].get(claim.seq - 1)
-        return before.sha256 if before is not None else self._facts[key].digests.get(claim.seq - 1)
+        digest = self._facts[key].digests.get(claim.seq - 1) if before is None else before.digest
+        return None if digest is None else to_base64url(digest)
 
     def _redeem(self, verdict: Verdict, proof: StoredProof) -> FlashCode | None:
         """Return the code that the proof uses up; who comes later finds it used."""
@@ -207,6 +217,6 @@ async def judge_waiting(
             break
         ledger = Ledger(gathered)
         released.append(ledger.judge_again(waiting, gap_given_up=gap_given_up, cause=cause))
-        await book.keep(ledger.changes)
+        await book.keep(ledger.changes, {})
         seq, gap_given_up = seq + 1, False
     return released

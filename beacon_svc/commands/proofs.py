@@ -147,9 +147,14 @@ async def _keep(entries: Sequence[_Entry], book: ProofBook) -> Mapping[KeyName, 
         entry.stored[one.claim.seq] = ledger.judged[one.key][one.claim.seq]
         if ledger.waits_for(one):
             entry.gaps_filled.append(one.claim.seq + 1)
-    await book.keep(ledger.changes)
+    reached = {key: ledger.acknowledged(key) for key in gathered.facts}
+    plain = {key: seq for key, seq in reached.items() if seq is not None}
+    moved = {key: seq for key, seq in plain.items() if seq > gathered.facts[key].ack_seq}
+    await book.keep(ledger.changes, moved)
     await _release(present, book)
-    return await book.acknowledge(list(gathered.facts), given_up_before=oldest - GAP_PATIENCE)
+    if others := [key for key, seq in reached.items() if seq is None]:
+        plain |= await book.acknowledge(others, given_up_before=oldest - GAP_PATIENCE)
+    return plain
 
 
 def _in_order(entries: Sequence[_Entry]) -> list[tuple[_Entry, Submission]]:

@@ -1,53 +1,71 @@
 """The proofs that beacons pushed, and what is needed to judge them."""
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 from beacon_svc.domain.beacons import Beacon, BeaconKey, Stay
 from beacon_svc.domain.claims import Claim
 from beacon_svc.domain.clock_model import Anchor
 from beacon_svc.domain.proofs import FlashCode
-from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, KnownBeacon, Outcome, ProofFacts, Settlement, StoredProof
+from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, Outcome, ProofFacts, Settlement, StoredProof
 from beacon_svc.store.alerts import alert_of
 from beacon_svc.store.beacons import totp_owner
 from contracts.events.beacon import ProofReceived, ProofRejected
 from contracts.events.envelope import Aggregate, Envelope, wrap
 from contracts.ids import BeaconId, SchoolId, new_id
-from infra.canon import from_base64url, to_base64url
-from infra.postgres import Connection, Pool, Row, columns, connection
+from infra.postgres import Connection, Row, columns
 from infra.secret_box import SecretBox
 from streams.outbox import Outbox
 
-Made = TypeVar("Made")
-# Of a key: hashes by number, and the numbers of those that wait for the one before.
-Around = defaultdict[KeyName, tuple[dict[int, str], set[int]]]
-MOST_BEACONS = 10_000
-
-LIST_PUBLIC_KEYS = """
-SELECT b.id, b.school_id, k.kid, k.spki FROM beacon AS b LEFT JOIN beacon_key AS k ON k.beacon_id = b.id
-WHERE b.id = ANY($1)
-"""
 # Locked as they are given: in one order, as codes are below, so that batches do not wait for each other in a circle.
 # LATERAL here and below: one look into an index for each, whatever the planner once knew of the tables.
 LOCK_KEYS = """
 SELECT b.id, b.school_id, b.serial, b.classroom_id, b.nfc_profile, b.totp_required, b.version, b.created_at,
-       b.retired_at, b.totp_key_sealed, k.kid, k.spki, k.not_before, k.not_after, k.revoked_at
+       b.retired_at, b.totp_key_sealed, k.kid, k.spki, k.not_before, k.not_after, k.revoked_at, k.ack_seq,
+       s.rooms, s.froms, s.tos
 FROM unnest($1::uuid[], $2::text[]) AS w (beacon_id, kid)
 CROSS JOIN LATERAL (SELECT * FROM beacon_key WHERE beacon_id = w.beacon_id AND kid = w.kid FOR UPDATE) AS k
 CROSS JOIN LATERAL (SELECT * FROM beacon WHERE id = k.beacon_id LIMIT 1) AS b
-"""
-# Most proofs are new and follow one that is no more than a hash by now.
-LIST_AROUND = """
-SELECT w.beacon_id, w.kid, p.seq, p.sha256, p.waits
-FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (beacon_id, kid, seq)
 CROSS JOIN LATERAL (
-    SELECT seq, sha256, state = 'held' AND reason = 'chain_gap' AS waits FROM proof
-    WHERE beacon_id = w.beacon_id AND kid = w.kid AND seq BETWEEN w.seq - 1 AND w.seq + 1 ORDER BY seq LIMIT 3
+    SELECT array_agg(classroom_id) AS rooms, array_agg(assigned_from) AS froms, array_agg(assigned_to) AS tos
+    FROM (
+        SELECT * FROM beacon_assignment WHERE beacon_id = k.beacon_id AND (assigned_to IS NULL OR assigned_to >= $3)
+        ORDER BY assigned_from
+    ) AS stays
+) AS s
+"""
+# Most proofs are new and follow one that is no more than a hash by now. What the beacon's clocks showed before and
+# after a proof, and last of all, comes with it.
+LIST_AROUND = """
+SELECT w.beacon_id, w.kid, w.seq, p.previous, p.is_stored, p.goes_on, p.next_waits,
+       e.boot, e.uptime_ms, e.told_at, e.server_at, l.boot, l.uptime_ms, l.told_at, l.server_at,
+       a.boot, a.uptime_ms, a.told_at, a.server_at
+FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+     AS w (beacon_id, kid, seq, boot, uptime_ms)
+CROSS JOIN LATERAL (
+    SELECT (array_agg(sha256) FILTER (WHERE n.seq < w.seq))[1] AS previous, bool_or(n.seq = w.seq) AS is_stored,
+           bool_or(n.seq > w.seq) AS goes_on,
+           bool_or(n.seq > w.seq AND n.state = 'held' AND n.reason = 'chain_gap') AS next_waits
+    FROM (
+        SELECT seq, sha256, state, reason FROM proof
+        WHERE beacon_id = w.beacon_id AND kid = w.kid AND seq BETWEEN w.seq - 1 AND w.seq + 1 ORDER BY seq LIMIT 3
+    ) AS n
 ) AS p
+LEFT JOIN LATERAL (
+    SELECT * FROM beacon_anchor WHERE beacon_id = w.beacon_id AND boot = w.boot AND uptime_ms <= w.uptime_ms
+    ORDER BY uptime_ms DESC LIMIT 1
+) AS e ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM beacon_anchor WHERE beacon_id = w.beacon_id AND boot = w.boot AND uptime_ms > w.uptime_ms
+    ORDER BY uptime_ms LIMIT 1
+) AS l ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM beacon_anchor WHERE beacon_id = w.beacon_id ORDER BY server_at DESC LIMIT 1
+) AS a ON true
 """
 LIST_BY_SEQ = """
 SELECT p.id, p.school_id, p.beacon_id, p.kid, p.seq, p.message, p.sha256, p.signature, p.received_at, p.proved_at,
@@ -66,24 +84,8 @@ CROSS JOIN LATERAL (
     ORDER BY f.issued_at FOR UPDATE OF f
 ) AS c
 """
-LIST_ANCHORS = """
-SELECT DISTINCT r.beacon_id, a.boot, a.uptime_ms, a.told_at, a.server_at, a.is_latest
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS r (beacon_id, boot, uptime_ms)
-CROSS JOIN LATERAL (
-    (SELECT *, false AS is_latest FROM beacon_anchor
-     WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms <= r.uptime_ms ORDER BY uptime_ms DESC LIMIT 1)
-    UNION ALL
-    (SELECT *, false FROM beacon_anchor
-     WHERE beacon_id = r.beacon_id AND boot = r.boot AND uptime_ms > r.uptime_ms ORDER BY uptime_ms LIMIT 1)
-    UNION ALL
-    (SELECT *, true FROM beacon_anchor WHERE beacon_id = r.beacon_id ORDER BY server_at DESC LIMIT 1)
-) AS a
-"""
-LIST_STAYS = """
-SELECT beacon_id, classroom_id, assigned_from AS since, assigned_to AS until FROM beacon_assignment
-WHERE beacon_id = ANY($1) AND (assigned_to IS NULL OR assigned_to >= $2) ORDER BY assigned_from
-"""
-# Codes used up, new proofs, and the events of all changes, in their order (as in streams.outbox).
+# Codes used up, new proofs, acknowledged numbers, and the events of all changes, in their order (as in
+# streams.outbox). The keys are locked.
 # Arrays of arrays would lose their edges: flags come as words with commas.
 KEEP = """
 WITH redeemed AS (
@@ -102,6 +104,10 @@ WITH redeemed AS (
                 $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::bigint[])
          AS n (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
                classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, try_at, version)
+), acknowledged AS (
+    UPDATE beacon_key AS k SET ack_seq = a.seq
+    FROM unnest($33::uuid[], $34::text[], $35::bigint[]) AS a (beacon_id, kid, seq)
+    WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY ($34)
 )
 INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
 SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
@@ -154,38 +160,33 @@ PROOF_COLUMNS = 21
 MS = timedelta(milliseconds=1)
 
 
-class PostgresBeaconKeys:
-    """Satisfies ports.BeaconKeys. Remembers what it read: none of it ever changes. most_count: of beacons."""
+@dataclass(slots=True)
+class _Around:
+    """What is known around the proofs of one key, as in ProofFacts. stored: numbers. anchors: by what names them."""
 
-    def __init__(self, pool: Pool, *, most_count: int = MOST_BEACONS) -> None:
-        self._pool, self._most_count = pool, most_count
-        self._known: OrderedDict[BeaconId, KnownBeacon] = OrderedDict()
+    stored: list[int] = field(default_factory=list)
+    digests: dict[int, bytes] = field(default_factory=dict)
+    followed: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+    anchors: dict[tuple[Any, ...], Anchor] = field(default_factory=dict)
+    latest: Anchor | None = None
 
-    async def find_all(self, wanted: Mapping[BeaconId, Collection[str]]) -> Mapping[BeaconId, KnownBeacon]:
-        found = {
-            id: known for id, kids in wanted.items() if (known := self._recall(id)) and known.keys.keys() >= {*kids}
-        }
-        unknown = wanted.keys() - found.keys()
-        if unknown:
-            found |= await self._read(unknown)
-        return found
-
-    def _recall(self, id: BeaconId) -> KnownBeacon | None:
-        if id in self._known:
-            self._known.move_to_end(id)
-        return self._known.get(id)
-
-    async def _read(self, ids: Collection[BeaconId]) -> Mapping[BeaconId, KnownBeacon]:
-        async with connection(self._pool) as lent:
-            rows = await lent.fetch(LIST_PUBLIC_KEYS, list(ids))
-        keys: defaultdict[BeaconId, dict[str, bytes]] = defaultdict(dict)
-        for row in rows:
-            keys[row["id"]] |= {} if row["kid"] is None else {row["kid"]: row["spki"]}
-        read = {row["id"]: KnownBeacon(school_id=row["school_id"], keys=keys[row["id"]]) for row in rows}
-        self._known |= read
-        while len(self._known) > self._most_count:
-            self._known.popitem(last=False)
-        return read
+    def add(self, row: tuple[Any, ...]) -> None:
+        """Columns as in LIST_AROUND."""
+        seq, previous, is_stored, goes_on, next_waits = row[2:7]
+        if previous is not None:
+            self.digests[seq - 1] = previous
+        if is_stored:
+            self.stored.append(seq)
+        if goes_on:
+            self.followed.add(seq)
+        if next_waits:
+            self.waiting.add(seq + 1)
+        for near in (row[7:11], row[11:15]):
+            if near[0] is not None and near not in self.anchors:
+                self.anchors[near] = _anchor_of(*near)
+        if self.latest is None and row[15] is not None:
+            self.latest = _anchor_of(*row[15:])
 
 
 class PostgresProofBook:
@@ -195,41 +196,39 @@ class PostgresProofBook:
         self._connection, self._outbox, self._box = connection, outbox, box
 
     async def gather(self, claims: Mapping[KeyName, Sequence[Claim]], *, since: datetime) -> Gathered:
-        lent = self._connection
-        key_rows = await lent.fetch(LOCK_KEYS, *columns(sorted(claims), 2))
+        key_rows = await self._connection.fetch(LOCK_KEYS, *columns(sorted(claims), 2), since)
         schools = {row["id"]: row["school_id"] for row in key_rows}
         every = [claim for some in claims.values() for claim in some if claim.beacon_id in schools]
         around = await self._around(every)
-        by_seq = await self._by_seq(_repeated(every, around))
+        by_seq = await self._by_seq([(*key, seq) for key, near in around.items() for seq in near.stored])
         codes = await self._codes({(schools[claim.beacon_id], claim.code) for claim in every}, since)
-        readings = ([c.beacon_id for c in every], [c.boot for c in every], [c.uptime_ms for c in every])
-        near, latest = _anchors_of(await lent.fetch(LIST_ANCHORS, *readings))
-        stays = _by_beacon(await lent.fetch(LIST_STAYS, list(schools), since), Stay)
         facts: dict[KeyName, ProofFacts] = {}
         for row in key_rows:
-            id, beacon = row["id"], _beacon_of(row)
-            digests, waiting = around[id, row["kid"]]
-            facts[id, row["kid"]] = ProofFacts(
+            name, beacon = (row["id"], row["kid"]), _beacon_of(row)
+            near = around[name]
+            facts[name] = ProofFacts(
                 beacon=beacon,
                 key=beacon.keys[0],
-                totp_key=self._box.open(row["totp_key_sealed"], about=totp_owner(id)) if beacon.totp_required else None,
-                by_seq=by_seq[id, row["kid"]],
-                digests=digests,
-                waiting=waiting,
-                anchors=near[id],
-                latest_anchor=latest.get(id),
-                stays=stays[id],
+                totp_key=self._totp_key_of(row),
+                ack_seq=row["ack_seq"],
+                by_seq=by_seq[name],
+                digests=near.digests,
+                followed=near.followed,
+                waiting=near.waiting,
+                anchors=list(near.anchors.values()),
+                latest_anchor=near.latest,
+                stays=_stays_of(row),
             )
         return Gathered(facts=facts, codes=codes)
 
-    async def _around(self, claims: Sequence[Claim]) -> Around:
-        found: Around = defaultdict(lambda: ({}, set()))
-        wanted = ([c.beacon_id for c in claims], [c.kid for c in claims], [c.seq for c in claims])
-        for row in await self._connection.fetch(LIST_AROUND, *wanted):
-            digests, waiting = found[row["beacon_id"], row["kid"]]
-            digests[row["seq"]] = to_base64url(row["sha256"])
-            if row["waits"]:
-                waiting.add(row["seq"])
+    def _totp_key_of(self, row: Row) -> bytes | None:
+        return self._box.open(row["totp_key_sealed"], about=totp_owner(row["id"])) if row["totp_required"] else None
+
+    async def _around(self, claims: Sequence[Claim]) -> defaultdict[KeyName, _Around]:
+        found: defaultdict[KeyName, _Around] = defaultdict(_Around)
+        wanted = [(c.beacon_id, c.kid, c.seq, c.boot, c.uptime_ms) for c in claims]
+        for row in await self._connection.fetch(LIST_AROUND, *columns(wanted, 5)):
+            found[row["beacon_id"], row["kid"]].add(tuple(row))
         return found
 
     async def _by_seq(self, wanted: Collection[tuple[BeaconId, str, int]]) -> dict[KeyName, dict[int, StoredProof]]:
@@ -248,15 +247,16 @@ class PostgresProofBook:
             found[row["school_id"], row["code"]].append(FlashCode(**dict(row)))
         return found
 
-    async def keep(self, changes: Sequence[Judged | Alarm]) -> None:
-        if not changes:
+    async def keep(self, changes: Sequence[Judged | Alarm], acknowledged: Mapping[KeyName, int]) -> None:
+        if not (changes or acknowledged):
             return
         judged = [change for change in changes if isinstance(change, Judged)]
         codes = [one.redeems for one in judged if one.redeems is not None]
         used = columns([(code.id, code.redeemed_by, code.redeemed_room) for code in codes], 3)
         new = columns([_row_of(one.proof) for one in judged if one.proof.version == 1], PROOF_COLUMNS)
         events = self._outbox.rows(*map(_event_of, changes))
-        await self._connection.execute(KEEP, *used, *new, *events)
+        numbers = columns([(*key, seq) for key, seq in sorted(acknowledged.items())], 3)
+        await self._connection.execute(KEEP, *used, *new, *events, *numbers)
         for one in judged:
             if one.proof.version > 1:
                 await self._connection.execute(JUDGE_AGAIN, one.proof.id, one.proof.proved_at, *_verdict_of(one.proof))
@@ -287,36 +287,20 @@ class PostgresProofBook:
         return [proof_of(row) for row in await self._connection.fetch(CLAIM_DUE, now, until, limit)]
 
 
-def _repeated(claims: Sequence[Claim], around: Around) -> set[tuple[BeaconId, str, int]]:
-    """Return where proofs are stored already."""
-    return {(c.beacon_id, c.kid, c.seq) for c in claims if c.seq in around[c.beacon_id, c.kid][0]}
+def _anchor_of(boot: int, uptime_ms: int, told_at: datetime, server_at: datetime) -> Anchor:
+    return Anchor(boot=boot, uptime_ms=uptime_ms, told_at=told_at, server_at=server_at)
 
 
-def _anchors_of(rows: Sequence[Row]) -> tuple[defaultdict[UUID, list[Anchor]], dict[UUID, Anchor]]:
-    """Return those around the readings, and the latest, by beacon. Columns as in LIST_ANCHORS."""
-    near: defaultdict[UUID, list[Anchor]] = defaultdict(list)
-    latest: dict[UUID, Anchor] = {}
-    for beacon_id, boot, uptime_ms, told_at, server_at, is_latest in rows:
-        anchor = Anchor(boot=boot, uptime_ms=uptime_ms, told_at=told_at, server_at=server_at)
-        if is_latest:
-            latest[beacon_id] = anchor
-        else:
-            near[beacon_id].append(anchor)
-    return near, latest
-
-
-def _by_beacon(rows: Sequence[Row], make: Callable[..., Made]) -> defaultdict[UUID, list[Made]]:
-    found: defaultdict[UUID, list[Made]] = defaultdict(list)
-    for row in rows:
-        fields = dict(row)
-        found[fields.pop("beacon_id")].append(make(**fields))
-    return found
+def _stays_of(row: Row) -> list[Stay]:
+    """Columns as in LOCK_KEYS."""
+    stays = zip(row["rooms"] or (), row["froms"] or (), row["tos"] or (), strict=True)
+    return [Stay(classroom_id=room, since=since, until=until) for room, since, until in stays]
 
 
 def _beacon_of(row: Row) -> Beacon:
     """Columns as in LOCK_KEYS."""
     id, school_id, serial, classroom_id, nfc_profile, totp_required, version, created_at, retired_at, *rest = row
-    _sealed, kid, spki, not_before, not_after, revoked_at = rest
+    _sealed, kid, spki, not_before, not_after, revoked_at, *_others = rest
     key = BeaconKey(kid=kid, spki=spki, not_before=not_before, not_after=not_after, revoked_at=revoked_at)
     return Beacon(
         id=id,
@@ -334,7 +318,7 @@ def _beacon_of(row: Row) -> Beacon:
 
 def _row_of(proof: StoredProof) -> tuple[Any, ...]:
     """Columns as in KEEP."""
-    said = (proof.beacon_id, proof.kid, proof.seq, proof.message, from_base64url(proof.sha256), proof.signature)
+    said = (proof.beacon_id, proof.kid, proof.seq, proof.message, proof.digest, proof.signature)
     uncertainty_ms = None if proof.uncertainty is None else proof.uncertainty // MS
     times = (proof.received_at, proof.proved_at, uncertainty_ms)
     return (proof.id, proof.school_id, *said, *times, *_verdict_of(proof))
@@ -381,5 +365,5 @@ def proof_of(row: Row) -> StoredProof:
         signature_id=fields.pop("signature_id"),
         signature_status=fields.pop("signature_status"),
     )
-    fields |= {"sha256": to_base64url(row["sha256"]), "flags": tuple(row["flags"]), "outcome": outcome}
+    fields |= {"digest": fields.pop("sha256"), "flags": tuple(row["flags"]), "outcome": outcome}
     return StoredProof(**fields, uncertainty=None if uncertainty_ms is None else uncertainty_ms * MS)

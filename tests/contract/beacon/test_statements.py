@@ -17,6 +17,7 @@ MODULES = (
     "beacon_svc.store.beacons",
     "beacon_svc.store.codes",
     "beacon_svc.store.proofs",
+    "beacon_svc.store.public_keys",
 )
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 GROWING = ("proof", "flash_code", "beacon_key")

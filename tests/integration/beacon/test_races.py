@@ -77,7 +77,7 @@ async def test_when_the_proof_cannot_be_kept_nothing_is_and_nothing_is_handed_ov
     beacon = await service.a_beacon(room=uuid4())
     beacon.read(await service.blink(service.a_phone()))
     before = await service.event_types()
-    monkeypatch.setattr(store, "ACKNOWLEDGE", "SELECT 1 / 0")
+    monkeypatch.setattr(store, "KEEP", f"{store.KEEP} RETURNING 1 / (shard - shard)")
 
     heard = await beacon.push(service.nobody)
 

@@ -11,7 +11,8 @@ import pytest
 from beacon_svc.commands.hand_over import is_waiting
 from beacon_svc.commands.proofs import REMEMBERED_KEYS, SEQ_CONFLICT, Push, parse_key, take_in_proofs
 from beacon_svc.http_api.proof_bodies import PushBody
-from beacon_svc.store.proofs import PostgresBeaconKeys, PostgresProofBook
+from beacon_svc.store.proofs import PostgresProofBook
+from beacon_svc.store.public_keys import PostgresBeaconKeys
 from beacon_svc.wiring import open_store
 from contracts.events.envelope import Cause
 from contracts.problems import NotFoundError, UnavailableError
