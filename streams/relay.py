@@ -21,11 +21,14 @@ from streams.waiting import is_set_within
 
 # What one turn seals it appends as well, so that nothing of it has to be read again.
 SEAL_LIMIT = APPEND_LIMIT = 500
-SHORTEST_S, LONGEST_S = 0.02, 0.5
-WATERMARK_S = 0.25
-# Between the starts of two turns of a busy shard: what is committed meanwhile is one batch.
-GATHER_S = 0.01
+# How often an idle shard looks: whether somebody who does not poke has written, or to promise anew.
+LOOK_S, WATERMARK_S = 0.5, 0.25
+# Busy shards take their turns at the multiples of this: what is committed meanwhile, in all of them, is one batch.
+GATHER_S = 0.025
+# What another relay was sealing when this one was poked may not have been all.
+ELSEWHERE_S = 0.02
 HALTED_S = 5.0
+DATABASE_RETRY_S = 0.5
 # While Redis is away, sealing must not wait for its timeouts.
 STREAM_RETRY_S = 1.0
 
@@ -54,6 +57,8 @@ class ShardRelay:
         # How streams were found to end, by kind; and the positions reached.
         self.found: Counter[str] = Counter()
         self.sealed_pos = self.appended_pos = 0
+        # Whether another relay was sealing this shard.
+        self.is_elsewhere = False
         # The last entry that the stream was given. The log must still have it, whatever became of the stream.
         self._seen: Place | None = None
         self._end: Resume | None = None
@@ -67,6 +72,7 @@ class ShardRelay:
         """
         down = await self._find_end(ask=with_stream)
         sealed = await self._ledger.seal(limit=SEAL_LIMIT, seen=self._seen)
+        self.is_elsewhere = sealed is None
         if down is not None:
             raise down
         more = sealed is not None and not sealed.drained
@@ -165,7 +171,7 @@ class Relay:
         self, *, source: str, pool: Pool, redis: Redis, shards: Collection[int], watermarks: bool = True
     ) -> None:
         self._source, self._pool = source, pool
-        self._longest_s = WATERMARK_S if watermarks else LONGEST_S
+        self._longest_s = WATERMARK_S if watermarks else LOOK_S
         self._woken = {shard: asyncio.Event() for shard in shards}
         sealer, appender = Sealer(pool), Appender(redis)
         self._relays = {
@@ -219,23 +225,15 @@ class _Pacer:
     _stream_again_at: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        pause_s = SHORTEST_S
         while not stop.is_set():
             self.woken.clear()
-            next_at = time.monotonic() + GATHER_S
             wait_s = await self._turn()
+            rested_at = time.monotonic()
             # Whoever pokes has written something; that helps nothing while something else is wrong.
-            wake = self.woken if wait_s < LONGEST_S else stop
-            if wait_s == 0.0 or await is_set_within(wake, max(wait_s, self._until_tick(pause_s))):
-                pause_s = SHORTEST_S
-                # Under load each turn takes what several commits have left, instead of one turn for every commit.
-                await is_set_within(stop, next_at - time.monotonic())
-            else:
-                pause_s = min(2 * pause_s, self.longest_s)
-
-    def _until_tick(self, pause_s: float) -> float:
-        """Let shards that have nothing to do look at the same moments: their turns share a transaction then."""
-        return pause_s if pause_s < self.longest_s else self.longest_s - time.monotonic() % self.longest_s
+            wake = self.woken if wait_s < DATABASE_RETRY_S else stop
+            if wait_s and await is_set_within(wake, wait_s) and time.monotonic() - rested_at < GATHER_S:
+                # Under load each turn takes what several commits have left in all shards, instead of one for each.
+                await is_set_within(stop, _until(GATHER_S))
 
     async def _turn(self) -> float:
         """Return how long to wait at least; 0 when there is more to do."""
@@ -244,17 +242,20 @@ class _Pacer:
         except StreamDownError as error:
             self._stream_again_at = time.monotonic() + STREAM_RETRY_S
             self._say("stream_down", error)
-            return SHORTEST_S
+            return _until(self.longest_s)
         except (HaltedError, LogWentBackError, ClockJumpedError, ShardMissingError) as error:
             self._halted(1)
             log.critical("a shard is halted", action="relay_halted", reason=repr(error), **self._labels())
             return HALTED_S
         except (TimeoutError, asyncpg.PostgresError, *DOWN) as error:
             self._say("database_down", error)
-            return LONGEST_S
+            return DATABASE_RETRY_S
         self._halted(0)
         self._measure()
-        return 0.0 if more else SHORTEST_S
+        if more:
+            return 0.0
+        # Shards that have nothing to do look at the same moments: their turns share a transaction then.
+        return ELSEWHERE_S if self.relay.is_elsewhere else _until(self.longest_s)
 
     def _measure(self) -> None:
         labels = self._labels()
@@ -272,3 +273,8 @@ class _Pacer:
 
     def _say(self, action: str, error: Exception) -> None:
         log.warning("a shard waits", action=action, error=repr(error), **self._labels())
+
+
+def _until(period_s: float) -> float:
+    """Return how long it is until the next multiple of `period_s`, which is the same moment for all shards."""
+    return period_s - time.monotonic() % period_s
