@@ -15,7 +15,7 @@ import grpc.aio
 
 from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
 from beacon_svc.commands.codes import CodeRules
-from beacon_svc.commands.hand_over import HandingOver, Pauses, settle_all
+from beacon_svc.commands.hand_over import HandingOver, Pauses, Settle, SettlingLater, settle_all
 from beacon_svc.commands.logins import LoginRules
 from beacon_svc.commands.proofs import Push, Receipt, take_in_proofs
 from beacon_svc.consumers import AcademicsDoor
@@ -38,7 +38,7 @@ from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceSe
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
 from infra.batches import robust
 from infra.clock import Clock, utc_now
-from infra.coalescer import Coalescer
+from infra.coalescer import Coalescer, in_groups
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_routes import AnyRoute
@@ -93,10 +93,13 @@ class Shelf:
         """Return what opens the book of proofs on a connection of `pool`."""
         return partial(open_store, pool, partial(PostgresProofBook, outbox=self.outbox, box=self.box))
 
-    def handing_over(self, pool: Pool) -> HandingOver:
-        """Return what hands proofs over and keeps what comes of it by `pool`."""
+    def settle(self, pool: Pool) -> Settle:
+        """Return what keeps what attendance said, by `pool`."""
         book = partial(PostgresProofBook, outbox=self.outbox, box=self.box)
-        settle = robust(partial(settle_all, open_book=partial(open_alone, pool, book)), draw=SystemRandom().random)
+        return robust(partial(settle_all, open_book=partial(open_alone, pool, book)), draw=SystemRandom().random)
+
+    def handing_over(self, settle: Settle) -> HandingOver:
+        """Return what hands proofs over and lets `settle` keep what comes of it."""
         return HandingOver(desk=self.desk, settle=settle, pauses=self.pauses, now=self.now)
 
 
@@ -106,11 +109,13 @@ class Batches:
 
     intake: Coalescer[Push, Receipt]
     hand_over: Coalescer[Sequence[StoredProof], Mapping[UUID, Outcome]]
+    settling: SettlingLater
 
     async def drain(self) -> None:
         """Wait for what nobody waits for any more."""
         await self.intake.drain()
         await self.hand_over.drain()
+        await self.settling.drain()
 
 
 @asynccontextmanager
@@ -153,7 +158,9 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         )
         keys = RemoteKeys(settings.identity_jwks_url)
         news = IdentityNews(keys, now=now, devices=shelf.devices.known)
-        hand_over = HandOver(handing_over=shelf.handing_over(background), open_book=shelf.open_book(background))
+        hand_over = HandOver(
+            handing_over=shelf.handing_over(shelf.settle(background)), open_book=shelf.open_book(background)
+        )
         batches = build_batches(shelf)
         stack.push_async_callback(batches.drain)
         sweep = Sweep(pool=background, every=timedelta(seconds=settings.sweep_every_s), now=now)
@@ -230,11 +237,14 @@ def build_batches(shelf: Shelf) -> Batches:
     """Return what takes proofs in and hands them over, those of many requests at once."""
     keys, open_book = PostgresBeaconKeys(shelf.pool), shelf.open_book(shelf.pool)
     keep = robust(partial(take_in_proofs, keys=keys, open_book=open_book), draw=SystemRandom().random)
+    settle = Coalescer(in_groups(shelf.settle(shelf.pool)), max_batch_count=BATCH_COUNT, weigh=len)
+    settling = SettlingLater(settle)
     return Batches(
+        settling=settling,
         # One batch at a time: what comes meanwhile makes up a larger one.
         intake=Coalescer(keep, max_batch_count=BATCH_COUNT, weigh=lambda push: len(push.submissions)),
         hand_over=Coalescer(
-            shelf.handing_over(shelf.pool).hand_over_groups,
+            shelf.handing_over(settling.settle).hand_over_groups,
             max_batch_count=BATCH_COUNT,
             concurrent_count=HAND_OVERS_AT_ONCE,
             weigh=len,

@@ -1,6 +1,8 @@
 """Handing verified proofs to attendance, now or as soon as it can take them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,7 +10,9 @@ from uuid import UUID
 from beacon_svc.commands.judging import CHAIN_GAP, HAND_OVER_TIME, judge_waiting
 from beacon_svc.ports import AttendanceDesk, HandedIn, NotHandedIn, OpenProofBook, Outcome, Settlement, StoredProof
 from contracts.events.envelope import Cause
+from contracts.problems import UnavailableError
 from infra.clock import Clock
+from infra.coalescer import Coalescer
 from infra.telemetry import logger
 
 WAITING_FOR_ATTENDANCE = frozenset(("handing_over", "attendance_down"))
@@ -48,6 +52,37 @@ async def settle_all(settlements: Sequence[Settlement], *, open_book: OpenProofB
     async with open_book() as book:
         await book.settle(settlements)
     return [None] * len(settlements)
+
+
+class SettlingLater:
+    """Keeps what attendance said while nobody waits for it.
+
+    Whoever pushed may hear it before: a proof whose settlement is lost is handed over again, and hears the same.
+    """
+
+    def __init__(self, settling: Coalescer[Sequence[Settlement], Sequence[BaseException | None]]) -> None:
+        self._settling = settling
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[None]:
+        """Begin; satisfies Settle."""
+        task = asyncio.get_running_loop().create_task(self._settle(settlements), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return [None] * len(settlements)
+
+    async def drain(self) -> None:
+        """Wait until everything is kept or given up."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        try:
+            faults = await self._settling.submit(settlements)
+        except UnavailableError as problem:
+            faults = [problem]
+        for fault in filter(None, faults):
+            log.error("what attendance said is not kept", action="settle", fault=type(fault).__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from beacon_svc.jobs import Sweep
+from beacon_svc.store import proofs as store
 from tests.waiting import until
 
 
@@ -47,6 +48,7 @@ async def test_a_hand_over_that_was_cut_off_is_taken_up_again(service):
     beacon = await service.a_beacon(room=uuid4())
     service.attendance.down = True
     await service.sign(beacon)
+    await until(lambda: service.pool.fetchval("SELECT reason = 'attendance_down' FROM proof"))
     statement = "UPDATE proof SET reason = 'handing_over', try_at = $1"
     await service.pool.execute(statement, service.now() + timedelta(seconds=10))
     service.attendance.down = False
@@ -54,6 +56,21 @@ async def test_a_hand_over_that_was_cut_off_is_taken_up_again(service):
 
     async with at_work(service):
         await until(lambda: service.pool.fetchval("SELECT count(*) = 1 FROM proof WHERE state = 'accepted'"))
+
+
+async def test_what_attendance_said_is_asked_for_again_when_it_could_not_be_kept(service, monkeypatch, capsys):
+    beacon = await service.a_beacon(room=uuid4())
+    monkeypatch.setattr(store, "SETTLE", "SELECT 1 / 0")
+    assert (await service.sign(beacon))["signature_status"] == "ACCEPTED"
+    await until(lambda: "what attendance said is not kept" in capsys.readouterr().out)
+    assert await service.pool.fetchval("SELECT reason FROM proof") == "handing_over"
+    monkeypatch.undo()
+    service.now.forward(seconds=10)
+
+    async with at_work(service):
+        await until(lambda: service.pool.fetchval("SELECT count(*) = 1 FROM proof WHERE state = 'accepted'"))
+
+    assert len(service.attendance.heard) == 1
 
 
 async def test_a_gap_is_given_up_after_a_day_and_the_proof_flagged(service):
