@@ -9,27 +9,22 @@ from itertools import starmap
 from typing import TypeVar
 
 import grpc.aio
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.message import Message
 
 from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts, Preferences
-from attendance_svc.ports import NfcReading
-from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId, TeacherId, canonical_uuid
-from contracts.problems import DeadlineError, ForbiddenError, NotFoundError, ProblemError, UnavailableError
+from attendance_svc.ports import NfcReading, OwnPhone
+from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, StudentId, TeacherId, canonical_uuid
+from contracts.problems import DeadlineError, NotFoundError, ProblemError, UnavailableError
 from contracts.rpc.academics.api.v1 import academics_pb2 as academics
 from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
 from contracts.rpc.beacon.api.v1 import beacon_pb2 as beacon
 from contracts.rpc.beacon.api.v1 import beacon_pb2_grpc as beacon_rpc
-from contracts.rpc.identity.api.v1 import identity_pb2 as identity
-from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
-from infra.canon import from_spki
 from infra.coalescer import Coalescer
-from infra.device_requests import SignedRequest, check, read_signed_request
+from infra.device_requests import check, read_signed_request
 from infra.grpc_client import Peer
-from infra.identity_news import DeviceMemory
+from infra.student_devices import GrpcStudentDevices
 
 Response = TypeVar("Response")
-Key = ec.EllipticCurvePublicKey
 
 CLOSE_TIMEOUT_S = 5.0
 
@@ -172,46 +167,22 @@ def to_preferences(preferences: academics.SchoolPreferences) -> Preferences:
 
 
 class GrpcPhones:
-    """Satisfies ports.Phones: identity knows the devices. Keys are remembered for up to a minute.
+    """Satisfies ports.Phones: identity knows the devices. origin: the address that phones sign for.
 
-    origin: the address that phones sign for. A key that does not fit is asked for anew before it is refused.
+    known: what is remembered of phones.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, origin: str) -> None:
-        self._identity, self._origin = _Source("identity"), origin
-        self._stub = identity_rpc.IdentityQueryServiceStub(channel)
-        self.known = DeviceMemory[Key]()
+        self._devices, self._origin = GrpcStudentDevices(channel), origin
+        self.known = self._devices.known
 
-    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> bool:
+    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> OwnPhone | None:
         signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
-        known = self.known.find(student_id, signed.device_id)
-        if known is not None:
-            try:
-                check(signed, known, origin=self._origin, person_id=student_id, now=at)
-            except ForbiddenError:
-                self.known.forget(student_id, signed.device_id)
-            else:
-                return True
-        key = await self._ask(signed, student_id)
+        key = await self._devices.find_key(student_id, signed.device_id, kid=signed.kid)
         if key is None:
-            return False
-        check(signed, key, origin=self._origin, person_id=student_id, now=at)
-        return True
-
-    async def _ask(self, signed: SignedRequest, student_id: StudentId) -> Key | None:
-        request = identity.ValidateStudentDeviceRequest(
-            student_id=str(student_id), device_identifier=str(signed.device_id)
-        )
-        nobody, mark = identity.ValidateStudentDeviceResponse(), self.known.mark()
-        answer = await self._identity.ask_or(nobody, self._stub.ValidateStudentDevice, request)
-        if not answer.is_valid:
             return None
-        try:
-            key = from_spki(answer.public_key)
-        except ValueError as error:
-            raise UnavailableError("identity_down", "malformed answer") from error
-        self.known.keep(student_id, signed.device_id, key, mark=mark)
-        return key
+        check(signed, key, origin=self._origin, person_id=student_id, now=at)
+        return OwnPhone(device_id=DeviceId(signed.device_id), nonce=signed.nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

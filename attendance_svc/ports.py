@@ -12,7 +12,7 @@ from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from contracts.events.envelope import Envelope
-from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, TeacherId
+from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, SignatureId, StudentId, TeacherId
 
 
 class CourseDirectory(Protocol):
@@ -81,12 +81,21 @@ class NfcReading:
     step: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPhone:
+    """The student's own phone has signed a request. nonce: 16 bytes, by which it counts once."""
+
+    device_id: DeviceId
+    nonce: bytes
+
+
 class Phones(Protocol):
     """Whose device signed a request."""
 
-    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> bool:
-        """Return True when the student's own device signed it at `at`, False when the device is not the student's.
+    async def check(self, request: DeviceRequest, student_id: StudentId, *, at: datetime) -> OwnPhone | None:
+        """Return the student's phone that signed it at `at`, None when the device is not the student's.
 
+        Malformed headers are the caller's fault, whoever is away.
         Raises: MalformedError, UnauthenticatedError, ForbiddenError("device_signature_invalid"),
         UnavailableError("identity_down").
         """
@@ -107,8 +116,8 @@ class NfcCodes(Protocol):
 class Nonces(Protocol):
     """The nonces of signed requests: each counts once."""
 
-    async def keep(self, request: DeviceRequest, *, now: datetime) -> bool:
-        """Record the nonce of a verified request; return False when it was used before."""
+    async def keep(self, phone: OwnPhone, *, now: datetime) -> bool:
+        """Record the nonce of a request that `phone` signed; return False when it was used before."""
         ...
 
 

@@ -9,15 +9,11 @@ import grpc.aio
 
 from beacon_svc.domain.proofs import STALE_AFTER
 from beacon_svc.ports import HandedIn, NotHandedIn, StoredProof
-from contracts.ids import DeviceId, StudentId, canonical_uuid
+from contracts.ids import canonical_uuid
 from contracts.problems import ConflictError, InvalidInputError, NotFoundError, ProblemError
 from contracts.rpc.attendance.api.v1 import attendance_pb2 as attendance
 from contracts.rpc.attendance.api.v1 import attendance_pb2_grpc as attendance_rpc
-from contracts.rpc.identity.api.v1 import identity_pb2 as identity
-from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
-from infra.canon import from_spki, kid_of
 from infra.grpc_client import COMMAND_TIMEOUT_S, Peer
-from infra.identity_news import DeviceMemory
 
 MS = timedelta(milliseconds=1)
 PROOF_TYPE = "buzzLightyear"
@@ -120,26 +116,3 @@ def result_of(result: attendance.AttemptResult) -> HandedIn | NotHandedIn:
     if result.WhichOneof("result") == "response":
         return handed_in(result.response)
     return NotHandedIn(result.problem.code, result.problem.grpc_status in FINAL_STATUSES)
-
-
-class GrpcStudentDevices:
-    """Satisfies ports.StudentDevices. Remembers a device for a minute, or until a request names another key."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = identity_rpc.IdentityQueryServiceStub(channel)
-        self._peer = Peer("identity")
-        # Public key and kid.
-        self.known = DeviceMemory[tuple[bytes, str]]()
-
-    async def find_key(self, student_id: StudentId, device_id: DeviceId, *, kid: str) -> bytes | None:
-        known, mark = self.known.find(student_id, device_id), self.known.mark()
-        if known is not None and known[1] == kid:
-            return known[0]
-        request = identity.ValidateStudentDeviceRequest(student_id=str(student_id), device_identifier=str(device_id))
-        answer = await self._peer.ask(self._stub.ValidateStudentDevice, request)
-        if not answer.is_valid:
-            self.known.forget(student_id, device_id)
-            return None
-        answered = (answer.public_key, kid_of(from_spki(answer.public_key)))
-        self.known.keep(student_id, device_id, answered, mark=mark)
-        return answer.public_key

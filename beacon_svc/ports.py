@@ -115,17 +115,6 @@ class BeaconReports(Protocol):
         ...
 
 
-class StudentDevices(Protocol):
-    """Whose device is whose (identity_svc)."""
-
-    async def find_key(self, student_id: StudentId, device_id: DeviceId, *, kid: str) -> bytes | None:
-        """Return the public key (SPKI, DER) of that student's device, None when it is not theirs.
-
-        kid: the key that the request names. Raises: UnavailableError("identity_down").
-        """
-        ...
-
-
 class FlashCodes(Protocol):
     """The issued codes, inside the caller's transaction."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import grpc.aio
 
-from beacon_svc.clients import GrpcAttendanceDesk, GrpcStudentDevices
+from beacon_svc.clients import GrpcAttendanceDesk
 from beacon_svc.commands.codes import CodeRules
 from beacon_svc.commands.hand_over import HandingOver, Pauses, Settle, SettlingLater, settle_all
 from beacon_svc.commands.logins import LoginRules
@@ -55,6 +55,7 @@ from infra.postgres import (
 )
 from infra.process import Parts, identity_of
 from infra.secret_box import SecretBox
+from infra.student_devices import GrpcStudentDevices
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
 from streams.broadcast import BroadcastConsumer
 from streams.consumer import OrderedConsumer

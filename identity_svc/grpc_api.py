@@ -1,5 +1,6 @@
 """gRPC door of identity_svc: parse, ask one query, answer."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from contracts.ids import canonical_uuid
@@ -7,12 +8,13 @@ from contracts.problems import InvalidInputError, NotFoundError
 from contracts.rpc.identity.api.v1 import identity_pb2 as pb
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as rpc
 from identity_svc.domain.accounts import Account
-from identity_svc.queries import find_account, find_usable_device, list_accounts_by_id
+from identity_svc.queries import find_account, list_accounts_by_id, list_usable_devices
 from infra.grpc_problems import Context
 from infra.grpc_server import peer_of
 from infra.postgres import Pool, connection
 
 MAX_USERS = 500
+MAX_DEVICES = 500
 
 
 class IdentityApi(rpc.IdentityQueryServiceServicer):
@@ -42,16 +44,29 @@ class IdentityApi(rpc.IdentityQueryServiceServicer):
         self, request: pb.ValidateStudentDeviceRequest, context: object
     ) -> pb.ValidateStudentDeviceResponse:
         """See identity.proto. An identifier that is empty, or not one of ours, is not valid."""
-        student_id = id_of(request.student_id, "student_id")
-        try:
-            device_id = canonical_uuid(request.device_identifier)
-        except ValueError:
-            return pb.ValidateStudentDeviceResponse(is_valid=False)
+        [device] = await self._validate([request])
+        return device
+
+    async def ValidateStudentDevices(  # noqa: N802
+        self, request: pb.ValidateStudentDevicesRequest, context: object
+    ) -> pb.ValidateStudentDevicesResponse:
+        """See identity.proto."""
+        if len(request.devices) > MAX_DEVICES:
+            raise InvalidInputError("malformed_field", "devices")
+        return pb.ValidateStudentDevicesResponse(devices=await self._validate(request.devices))
+
+    async def _validate(
+        self, wanted: Sequence[pb.ValidateStudentDeviceRequest]
+    ) -> list[pb.ValidateStudentDeviceResponse]:
+        pairs = [(id_of(one.student_id, "student_id"), device_id_of(one.device_identifier)) for one in wanted]
         async with connection(self._pool) as lent:
-            device = await find_usable_device(lent, student_id, device_id)
-        if device is None:
-            return pb.ValidateStudentDeviceResponse(is_valid=False)
-        return pb.ValidateStudentDeviceResponse(is_valid=True, device_id=str(device.id), public_key=device.public_key)
+            keys = await list_usable_devices(lent, pairs)
+        return [
+            pb.ValidateStudentDeviceResponse(is_valid=True, device_id=str(pair[1]), public_key=keys[pair])
+            if pair in keys
+            else pb.ValidateStudentDeviceResponse(is_valid=False)
+            for pair in pairs
+        ]
 
     async def ListUsersLite(  # noqa: N802
         self, request: pb.ListUsersLiteRequest, context: object
@@ -72,6 +87,14 @@ def id_of(text: str, field: str) -> UUID:
         return canonical_uuid(text)
     except ValueError as error:
         raise InvalidInputError("malformed_field", field) from error
+
+
+def device_id_of(text: str) -> UUID | None:
+    """Return the device's id that `text` spells, None when it is none of ours."""
+    try:
+        return canonical_uuid(text)
+    except ValueError:
+        return None
 
 
 def lite(account: Account, *, email: str = "") -> pb.UserLite:

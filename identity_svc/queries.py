@@ -1,6 +1,6 @@
 """What can be asked of identity_svc: SQL to values, on the connection that is given."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from contracts.ids import DeviceId, SchoolId, UserId
 from identity_svc.domain.accounts import Account, Actor, UserType
 from identity_svc.domain.devices import Device
 from identity_svc.domain.sessions import Session
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, columns
 
 FIND_ACTOR = """
 SELECT a.id, a.user_type, a.school_id, a.admin_role, s.id AS session_id, s.authenticated_at
@@ -35,9 +35,15 @@ SELECT * FROM session
 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2 ORDER BY authenticated_at, id
 """
 FIND_DEVICE = "SELECT * FROM device WHERE student_id = $1 AND unbound_at IS NULL"
-FIND_USABLE_DEVICE = """
-SELECT d.* FROM device d JOIN app_user u ON u.id = d.student_id
-WHERE d.student_id = $1 AND d.id = $2 AND d.unbound_at IS NULL AND u.disabled_at IS NULL AND u.retired_at IS NULL
+# One look into an index for each, whatever the planner once knew of the tables.
+LIST_USABLE_DEVICES = """
+SELECT d.id, d.student_id, d.public_key FROM unnest($1::uuid[], $2::uuid[]) AS w (student_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM device WHERE id = w.id AND student_id = w.student_id AND unbound_at IS NULL OFFSET 0
+) AS d
+CROSS JOIN LATERAL (
+    SELECT FROM app_user WHERE id = d.student_id AND disabled_at IS NULL AND retired_at IS NULL OFFSET 0
+) AS u
 """
 
 
@@ -97,10 +103,15 @@ async def find_device(connection: Connection, student_id: UUID) -> Device | None
     return None if row is None else device_of(row)
 
 
-async def find_usable_device(connection: Connection, student_id: UUID, device_id: UUID) -> Device | None:
-    """Return the device when it is bound to this student, and the student may log in."""
-    row = await connection.fetchrow(FIND_USABLE_DEVICE, student_id, device_id)
-    return None if row is None else device_of(row)
+async def list_usable_devices(
+    connection: Connection, pairs: Collection[tuple[UUID, UUID | None]]
+) -> dict[tuple[UUID, UUID | None], bytes]:
+    """Return the public key (SPKI, DER) of each device that is bound to its student, who may log in.
+
+    pairs: of a student and a device, None when that is none of ours.
+    """
+    rows = await connection.fetch(LIST_USABLE_DEVICES, *columns(pairs, 2))
+    return {(row["student_id"], row["id"]): row["public_key"] for row in rows}
 
 
 def account_of(row: Row) -> Account:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,6 +33,19 @@ SELECT owner_id, nonce, $3 FROM unnest($1::uuid[], $2::bytea[]) AS n (owner_id, 
 ON CONFLICT DO NOTHING RETURNING owner_id, nonce
 """
 Nonce = tuple[UUID, bytes]  # whose, and its 16 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceKey:
+    """The public key of a device and its name: 16 hex digits, made once, since every request is compared with it."""
+
+    public: ec.EllipticCurvePublicKey
+    kid: str
+
+    @classmethod
+    def of(cls, public: ec.EllipticCurvePublicKey) -> Self:
+        """Return the key with its name."""
+        return cls(public=public, kid=kid_of(public))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +110,13 @@ def read_signed_request(
         raise MalformedError("malformed_header") from error
 
 
-def check(
-    request: SignedRequest, key: ec.EllipticCurvePublicKey, *, origin: str, person_id: UUID, now: datetime
-) -> None:
+def check(request: SignedRequest, key: DeviceKey, *, origin: str, person_id: UUID, now: datetime) -> None:
     """Pass when the device's `key` signed exactly this request just now; its nonce is still to be kept.
 
     Raises: ForbiddenError("device_signature_invalid"), UnauthenticatedError("device_clock_skew").
     """
     message = request.message(origin=origin, person_id=person_id)
-    if request.kid != kid_of(key) or not is_signed(message, request.signature, key):
+    if request.kid != key.kid or not is_signed(message, request.signature, key.public):
         raise ForbiddenError("device_signature_invalid")
     # Only now: a stranger must not learn the server's clock tolerance, nor a device be told a time by one.
     signed_at = datetime.fromtimestamp(request.timestamp_ms / 1000, UTC)

@@ -106,7 +106,7 @@ async def _ask_about_claim(
     missing: set[str] = set()
     has_device = True
     try:
-        has_device = await sources.phones.check(claim.request, attempt.student_id, at=attempt.received_at)
+        has_device = bool(await sources.phones.check(claim.request, attempt.student_id, at=attempt.received_at))
     except (ForbiddenError, MalformedError, UnauthenticatedError):
         has_device = False
     except UnavailableError:

@@ -11,7 +11,7 @@ from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.attempts import Keep, Submission, create_signature_attempt
 from attendance_svc.domain.attempts import Attempt, NfcClaim
 from attendance_svc.domain.signatures import Answer
-from attendance_svc.ports import NfcReading, Nonces
+from attendance_svc.ports import NfcReading, Nonces, OwnPhone
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, SignatureId, StudentId
 from contracts.problems import ConflictError, InvalidInputError, TooManyRequestsError, UnavailableError
@@ -76,7 +76,7 @@ async def sign_with_nfc(request: NfcRequest, *, door: NfcDoor, signature_id: Sig
     """
     now = cause.at
     door.wrong_codes.check(request.student_id, now)
-    has_device = await _check_phone(request, door, now)
+    is_phone_known, phone = await _check_phone(request, door, now)
     is_asked, reading = await _read_code(request, door, now)
     if is_asked and reading is None:
         door.wrong_codes.note(request.student_id, now)
@@ -93,25 +93,24 @@ async def sign_with_nfc(request: NfcRequest, *, door: NfcDoor, signature_id: Sig
         classroom_id=reading.classroom_id if reading else None,
         proof=_proof(request.claim),
         proof_digest=hashlib.sha256(request.name().encode()).digest(),
-        has_device=has_device is not False,
+        has_device=phone is not None or not is_phone_known,
         # With a claim everything is asked again, now and whenever it was not to be had.
-        claim=None if has_device is not None and is_asked else request.claim,
+        claim=None if is_phone_known and is_asked else request.claim,
     )
     submission = Submission(attempt=attempt, signature_id=signature_id, cause=cause)
     return await create_signature_attempt(submission, sources=door.sources, keep=door.keep)
 
 
-async def _check_phone(request: NfcRequest, door: NfcDoor, now: datetime) -> bool | None:
-    """Return whether the student's own phone signed, None when identity is away."""
-    signed = request.claim.request
+async def _check_phone(request: NfcRequest, door: NfcDoor, now: datetime) -> tuple[bool, OwnPhone | None]:
+    """Return whether identity could say whose phone signed, and the phone if it is the student's own."""
     try:
-        has_device = await door.sources.phones.check(signed, request.student_id, at=now)
+        phone = await door.sources.phones.check(request.claim.request, request.student_id, at=now)
     except UnavailableError:
-        return None
+        return False, None
     # Only now: strangers must not fill the table. A foreign device's nonces are nobody's.
-    if has_device and not await door.nonces.keep(signed, now=now):
+    if phone is not None and not await door.nonces.keep(phone, now=now):
         raise ConflictError("replay")
-    return has_device
+    return True, phone
 
 
 async def _read_code(request: NfcRequest, door: NfcDoor, now: datetime) -> tuple[bool, NfcReading | None]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from attendance_svc.domain.attempts import DeviceRequest
+from attendance_svc.ports import OwnPhone
 from infra.coalescer import Coalescer
-from infra.device_requests import NONCE_LIFE, Nonce, keep_nonces, read_signed_request
+from infra.device_requests import NONCE_LIFE, Nonce, keep_nonces
 from infra.postgres import Pool, transaction
 
 
@@ -20,9 +20,8 @@ class PostgresNonces:
         self._pool = pool
         self._keeping: Coalescer[tuple[Nonce, datetime], bool] = Coalescer(self._keep)
 
-    async def keep(self, request: DeviceRequest, *, now: datetime) -> bool:
-        signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
-        return await self._keeping.submit(((signed.device_id, signed.nonce), now))
+    async def keep(self, phone: OwnPhone, *, now: datetime) -> bool:
+        return await self._keeping.submit(((phone.device_id, phone.nonce), now))
 
     async def _keep(self, wanted: Sequence[tuple[Nonce, datetime]]) -> Sequence[bool]:
         now = max(now for _, now in wanted)

@@ -4,15 +4,15 @@ import secrets
 from dataclasses import dataclass
 
 from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_code
-from beacon_svc.ports import OpenCodes, StudentDevices
+from beacon_svc.ports import OpenCodes
 from contracts.ids import CourseId, DeviceId, SchoolId, StudentId
 from contracts.problems import ConflictError, ForbiddenError
-from infra.canon import from_spki
 from infra.clock import Clock
 from infra.device_requests import NONCE_LIFE, SignedRequest, check, read_signed_request
 from infra.http_bodies import Answer, Body, Id, NoQuery
 from infra.http_routes import AnyRoute, Call, Reply, Route
 from infra.optical_frame import SYMBOLS_PER_S, encode
+from infra.student_devices import GrpcStudentDevices
 from infra.tokens import CallerType
 
 STUDENTS: frozenset[CallerType] = frozenset(("student",))
@@ -40,7 +40,7 @@ class CodeParts:
     """What the door needs. origin: what phones sign for."""
 
     open_codes: OpenCodes
-    devices: StudentDevices
+    devices: GrpcStudentDevices
     rules: CodeRules
     origin: str
     now: Clock
@@ -91,7 +91,7 @@ class CodeApi:
         return Reply(status=201, body=answer, headers={"Cache-Control": "no-store"})
 
     async def _check_device(self, signed: SignedRequest, student_id: StudentId) -> None:
-        spki = await self._parts.devices.find_key(student_id, DeviceId(signed.device_id), kid=signed.kid)
-        if spki is None:
+        key = await self._parts.devices.find_key(student_id, signed.device_id, kid=signed.kid)
+        if key is None:
             raise ForbiddenError("device_not_bound")
-        check(signed, from_spki(spki), origin=self._parts.origin, person_id=student_id, now=self._parts.now())
+        check(signed, key, origin=self._parts.origin, person_id=student_id, now=self._parts.now())

@@ -27,6 +27,7 @@ CALLERS: dict[str, dict[str, frozenset[Peer]]] = {
         "Exists": OPS | {"academics", "attendance"},
         # A credential oracle: not for operators.
         "ValidateStudentDevice": frozenset(("attendance", "beacon")),
+        "ValidateStudentDevices": frozenset(("attendance", "beacon")),
         "ListUsersLite": OPS | {"academics", "attendance"},
     },
     "beacon.api.v1.BeaconQueryService": {

@@ -5,10 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from attendance_svc.domain.attempts import Attempt, Course, Facts, PlanFacts, Preferences, ProofFacts
-from attendance_svc.ports import NfcReading
+from attendance_svc.domain.attempts import (
+    Attempt,
+    Course,
+    DeviceRequest,
+    Facts,
+    NfcClaim,
+    PlanFacts,
+    Preferences,
+    ProofFacts,
+)
+from attendance_svc.ports import NfcReading, OwnPhone
 from contracts.ids import CourseId, SchoolId, StudentId, new_id
 from contracts.problems import ForbiddenError, UnavailableError
+from infra.device_requests import HEADERS, read_signed_request
 
 NINE = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -56,6 +66,14 @@ def an_attempt(at=NINE, **changes) -> Attempt:
         "received_at": at,
     }
     return Attempt(**(usual | changes))
+
+
+def a_claim() -> NfcClaim:
+    """A code in a request with all that a phone signs it with."""
+    values = (str(uuid4()), "0" * 16, "1756717200000", "AAECAwQFBgcICQoLDA0ODw", "A" * 86)
+    headers = tuple(zip(HEADERS, values, strict=True))
+    request = DeviceRequest(method="POST", path="/signatures", body=b"{}", headers=headers)
+    return NfcClaim(serial="BEACON-1", code="12345678", request=request)
 
 
 @dataclass
@@ -123,11 +141,12 @@ class InMemoryPhones:
     forged: bool = False
 
     async def check(self, request, student_id, *, at):
+        signed = read_signed_request(dict(request.headers), method=request.method, path=request.path, body=request.body)
         if self.is_down:
             raise UnavailableError("identity_down")
         if self.forged:
             raise ForbiddenError("device_signature_invalid")
-        return self.is_own
+        return OwnPhone(device_id=signed.device_id, nonce=signed.nonce) if self.is_own else None
 
 
 @dataclass

@@ -50,7 +50,7 @@ class AttendancePeer(attendance_rpc.AttendanceCommandServiceServicer):
 
 
 class IdentityPeer(identity_rpc.IdentityQueryServiceServicer):
-    """Knows which device (student id, device id) has which public key. down: answers nothing."""
+    """Knows which device (student id, device id) has which public key. down: answers nothing. calls: of any size."""
 
     name = "identity"
     register = staticmethod(identity_rpc.add_IdentityQueryServiceServicer_to_server)
@@ -58,15 +58,18 @@ class IdentityPeer(identity_rpc.IdentityQueryServiceServicer):
     def __init__(self):
         self.bound, self.calls, self.down = {}, 0, False
 
-    async def ValidateStudentDevice(self, request, context):  # noqa: N802 -- as generated
+    async def ValidateStudentDevices(self, request, context):  # noqa: N802 -- as generated
         self.calls += 1
         if self.down:
             raise UnavailableError("database_down")
-        spki = self.bound.get((request.student_id, request.device_identifier))
+        return identity.ValidateStudentDevicesResponse(devices=map(self._validate, request.devices))
+
+    def _validate(self, device):
+        spki = self.bound.get((device.student_id, device.device_identifier))
         if spki is None:
             return identity.ValidateStudentDeviceResponse(is_valid=False)
         return identity.ValidateStudentDeviceResponse(
-            is_valid=True, device_id=request.device_identifier, public_key=spki
+            is_valid=True, device_id=device.device_identifier, public_key=spki
         )
 
 

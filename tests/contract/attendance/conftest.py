@@ -91,18 +91,21 @@ class Academics(academics_pb2_grpc.AcademicsQueryServiceServicer):
 
 
 class Identity(identity_pb2_grpc.IdentityQueryServiceServicer):
-    """Answers as identity.proto says: who owns which device, and its key."""
+    """Answers as identity.proto says: who owns which device, and its key. asked: about how many, call by call."""
 
     def __init__(self):
-        self.devices, self.asked = {}, 0
+        self.devices, self.asked = {}, []
 
-    async def ValidateStudentDevice(self, request, context):  # noqa: N802
-        self.asked += 1
-        key = self.devices.get((request.student_id, request.device_identifier))
+    async def ValidateStudentDevices(self, request, context):  # noqa: N802
+        self.asked.append(len(request.devices))
+        return identity_pb2.ValidateStudentDevicesResponse(devices=map(self._validate, request.devices))
+
+    def _validate(self, device):
+        key = self.devices.get((device.student_id, device.device_identifier))
         if key is None:
             return identity_pb2.ValidateStudentDeviceResponse(is_valid=False)
         return identity_pb2.ValidateStudentDeviceResponse(
-            is_valid=True, device_id=request.device_identifier, public_key=key
+            is_valid=True, device_id=device.device_identifier, public_key=key
         )
 
     def bind(self, student_id, device_id, key: ec.EllipticCurvePublicKey):

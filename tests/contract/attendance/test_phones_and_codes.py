@@ -58,7 +58,32 @@ async def test_the_students_own_phone_is_recognised_and_remembered(others, phone
     assert await phones.check(phone.request(), phone.student_id, at=NINE)
     assert await phones.check(phone.request(), phone.student_id, at=NINE)
 
-    assert others.identity.asked == 1
+    assert others.identity.asked == [1]
+
+
+async def test_a_room_of_phones_is_asked_about_together_and_each_hears_its_own(others):
+    room, strangers = [Phone() for _ in range(40)], [Phone() for _ in range(3)]
+    for phone in room:
+        others.identity.bind(phone.student_id, phone.device_id, phone.key.public_key())
+    phones = others.phones()
+
+    answers = await asyncio.gather(
+        *(phones.check(phone.request(), phone.student_id, at=NINE) for phone in [*strangers, *room])
+    )
+
+    assert [answer and answer.device_id for answer in answers] == [None] * 3 + [phone.device_id for phone in room]
+    assert others.identity.asked == [43]
+
+
+async def test_one_key_that_is_none_is_an_outage_for_its_phone_alone(others, phone):
+    odd, phones = Phone(), others.phones()
+    others.identity.devices[(str(odd.student_id), str(odd.device_id))] = b"none"
+
+    checks = (phones.check(each.request(), each.student_id, at=NINE) for each in (odd, phone))
+    outage, answer = await asyncio.gather(*checks, return_exceptions=True)
+
+    assert (type(outage), outage.code) == (UnavailableError, "identity_down")
+    assert answer.device_id == phone.device_id
 
 
 async def test_a_phone_that_is_not_the_students_is_told_apart_from_a_forgery(others, phone):

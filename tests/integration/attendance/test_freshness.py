@@ -9,12 +9,11 @@ import pytest
 from attendance_svc.commands.asking import look_up
 from attendance_svc.commands.judging import ON_RECENT
 from attendance_svc.commands.pending import resolve_pending, settle_course
-from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.ports import NfcReading
 from attendance_svc.store.waiting import PostgresBacklog
 from contracts.ids import ClassroomId, StudentId
-from tests.fakes.attendance import MINUTE, NINE, an_attempt
+from tests.fakes.attendance import MINUTE, NINE, a_claim, an_attempt
 from tests.integration.attendance.academics_feed import DAY, Feed
 from tests.integration.attendance.playing import mark, sign
 
@@ -24,7 +23,7 @@ MARGIN = timedelta(seconds=1)
 RECENT = timedelta(seconds=5)
 ON_TIME, STRANGER = ("ACCEPTED", "on_time"), ("REFUSED", "not_enrolled")
 WAITING = ("PENDING", "awaiting_validation")
-CLAIM = NfcClaim(serial="BEACON-1", code="1", request=DeviceRequest(method="POST", path="/", body=b"", headers=()))
+CLAIM = a_claim()
 PARK = """
 INSERT INTO streams_parked (consumer, source, shard, pos, ms, agg_id, reason)
 VALUES ('attendance.copy', 'academics', 0, 1, 1, $1, 'poison')

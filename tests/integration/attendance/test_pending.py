@@ -12,15 +12,12 @@ from attendance_svc.commands.pending import (
     settle_course,
     settle_overdue,
 )
-from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
 from attendance_svc.ports import NfcReading
 from contracts.ids import BeaconId, ClassroomId, new_id
-from tests.fakes.attendance import HOUR, MINUTE, NINE
+from tests.fakes.attendance import HOUR, MINUTE, NINE, a_claim
 from tests.integration.attendance.playing import sign
 
-CLAIM = NfcClaim(
-    serial="BEACON-1", code="12345678", request=DeviceRequest(method="POST", path="/signatures", body=b"{}", headers=())
-)
+CLAIM = a_claim()
 ON_TIME, LATE = ("ACCEPTED", "on_time"), ("LATE", "after_closing_delay")
 WAITING = ("PENDING", "awaiting_validation")
 

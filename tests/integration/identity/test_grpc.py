@@ -96,6 +96,26 @@ async def test_no_other_device_is_valid(world, api):
     assert not (await validate(person.id, device_id)).is_valid
 
 
+async def test_many_devices_are_answered_in_the_order_of_the_question(world, api):
+    phones = []
+    for _ in range(3):
+        person, token = await world.enter("student")
+        phone = Phone()
+        _, bound = await phone.bind(world, person, token)
+        phones.append((person, bound["device_identifier"], to_spki(phone.key.public_key())))
+    (first, first_id, first_key), (_, second_id, _), (third, third_id, third_key) = phones
+    asked = [(third.id, third_id), (first.id, second_id), (first.id, "x"), (first.id, first_id), (third.id, third_id)]
+    devices = [
+        pb.ValidateStudentDeviceRequest(student_id=str(student_id), device_identifier=identifier)
+        for student_id, identifier in asked
+    ]
+
+    answer = await api.ValidateStudentDevices(pb.ValidateStudentDevicesRequest(devices=devices), None)
+
+    assert [device.public_key for device in answer.devices] == [third_key, b"", b"", first_key, third_key]
+    assert [device.is_valid for device in answer.devices] == [True, False, False, True, True]
+
+
 async def test_a_list_leaves_out_strangers_other_schools_and_addresses(world, api):
     here, there = await world.add("student"), await world.add("student", school_id=uuid4())
     ids = [str(id) for id in (here.id, there.id, uuid4())]
@@ -116,12 +136,20 @@ async def test_a_malformed_message_names_its_fault(api):
         (api.GetUserLite, pb.GetUserLiteRequest(user_id="")),
         (api.Exists, pb.ExistsRequest(user_id=known.upper())),
         (api.ValidateStudentDevice, pb.ValidateStudentDeviceRequest(student_id="x", device_identifier=known)),
+        (
+            api.ValidateStudentDevices,
+            pb.ValidateStudentDevicesRequest(devices=[pb.ValidateStudentDeviceRequest(student_id="x")]),
+        ),
+        (
+            api.ValidateStudentDevices,
+            pb.ValidateStudentDevicesRequest(devices=[pb.ValidateStudentDeviceRequest(student_id=known)] * 501),
+        ),
         (api.ListUsersLite, pb.ListUsersLiteRequest(user_ids=["x"])),
         (api.ListUsersLite, pb.ListUsersLiteRequest(user_ids=[known] * 501)),
         (api.ListUsersLite, pb.ListUsersLiteRequest(user_ids=[known], acting_school_id="x")),
     ]
 
     for method, request in calls:
-        with pytest.raises(InvalidInputError, match=r"user_id|student_id|school_id") as caught:
+        with pytest.raises(InvalidInputError, match=r"user_id|student_id|school_id|devices") as caught:
             await method(request, None)
         assert caught.value.code == "malformed_field"

@@ -9,7 +9,6 @@ import pytest
 import redis.asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from beacon_svc.clients import GrpcStudentDevices
 from contracts.ids import DeviceId, new_id
 from identity_svc.domain.devices import Device
 from infra.canon import kid_of, to_spki
@@ -18,6 +17,7 @@ from infra.grpc_client import connect
 from infra.identity_news import IdentityNews
 from infra.jwks import RemoteKeys
 from infra.process import identity_of
+from infra.student_devices import GrpcStudentDevices
 from tests.streams_running import running
 from tests.waiting import until
 
@@ -69,7 +69,7 @@ def remembering(settings_of):
 async def know(phone, devices, ears):
     """Let the phone be remembered. Only after the beginning: there everything is forgotten once."""
     await until(lambda: ears.as_of)
-    assert await devices.find_key(phone.student_id, phone.id, kid=phone.kid) == phone.public_key
+    assert (await devices.find_key(phone.student_id, phone.id, kid=phone.kid)).kid == phone.kid
     assert devices.known.find(phone.student_id, phone.id) is not None
 
 
@@ -99,7 +99,7 @@ async def test_a_phone_stays_remembered_when_somebody_else_binds_one(world, serv
 
         await until(lambda: devices.known.mark() > mark)
         assert devices.known.find(phone.student_id, phone.id) is not None
-        assert await devices.find_key(other.student_id, other.id, kid=other.kid) == other.public_key
+        assert (await devices.find_key(other.student_id, other.id, kid=other.kid)).kid == other.kid
 
 
 async def test_after_a_gap_that_cannot_be_closed_no_phone_is_remembered(

@@ -10,7 +10,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError
 from infra.canon import kid_of
-from infra.device_requests import HEADERS, NONCE_LIFE, WINDOW, SignedRequest, check, read_signed_request, sign_request
+from infra.device_requests import (
+    HEADERS,
+    NONCE_LIFE,
+    WINDOW,
+    DeviceKey,
+    SignedRequest,
+    check,
+    read_signed_request,
+    sign_request,
+)
 
 ORIGIN = "https://api.school.example"
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
@@ -44,7 +53,7 @@ def read(headers, *, method="POST", path="/beacon/flash-codes?x=1", body=BODY, *
 
 
 def check_now(request, *, key=PUBLIC, origin=ORIGIN, person_id=STUDENT, now=NOW):
-    check(request, key, origin=origin, person_id=person_id, now=now)
+    check(request, DeviceKey.of(key), origin=origin, person_id=person_id, now=now)
 
 
 def test_what_the_device_signed_is_read_and_passes():

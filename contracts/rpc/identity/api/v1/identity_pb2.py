@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,contracts/rpc/identity/api/v1/identity.proto\x12\x0fidentity.api.v1\"p\n\x08UserLite\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tschool_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x11\n\tfirstname\x18\x04 \x01(\t\x12\x10\n\x08lastname\x18\x05 \x01(\t\x12\x11\n\tuser_type\x18\x06 \x01(\t\"%\n\x12GetUserLiteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\">\n\x13GetUserLiteResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.identity.api.v1.UserLite\" \n\rExistsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\"M\n\x1cValidateStudentDeviceRequest\x12\x12\n\nstudent_id\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65vice_identifier\x18\x02 \x01(\t\"X\n\x1dValidateStudentDeviceResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\"B\n\x14ListUsersLiteRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x63ting_school_id\x18\x02 \x01(\t\"A\n\x15ListUsersLiteResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.identity.api.v1.UserLite2\x93\x03\n\x14IdentityQueryService\x12X\n\x0bGetUserLite\x12#.identity.api.v1.GetUserLiteRequest\x1a$.identity.api.v1.GetUserLiteResponse\x12I\n\x06\x45xists\x12\x1e.identity.api.v1.ExistsRequest\x1a\x1f.identity.api.v1.ExistsResponse\x12v\n\x15ValidateStudentDevice\x12-.identity.api.v1.ValidateStudentDeviceRequest\x1a..identity.api.v1.ValidateStudentDeviceResponse\x12^\n\rListUsersLite\x12%.identity.api.v1.ListUsersLiteRequest\x1a&.identity.api.v1.ListUsersLiteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,contracts/rpc/identity/api/v1/identity.proto\x12\x0fidentity.api.v1\"p\n\x08UserLite\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tschool_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x11\n\tfirstname\x18\x04 \x01(\t\x12\x10\n\x08lastname\x18\x05 \x01(\t\x12\x11\n\tuser_type\x18\x06 \x01(\t\"%\n\x12GetUserLiteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\">\n\x13GetUserLiteResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.identity.api.v1.UserLite\" \n\rExistsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\"M\n\x1cValidateStudentDeviceRequest\x12\x12\n\nstudent_id\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65vice_identifier\x18\x02 \x01(\t\"X\n\x1dValidateStudentDeviceResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\"_\n\x1dValidateStudentDevicesRequest\x12>\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32-.identity.api.v1.ValidateStudentDeviceRequest\"a\n\x1eValidateStudentDevicesResponse\x12?\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32..identity.api.v1.ValidateStudentDeviceResponse\"B\n\x14ListUsersLiteRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x63ting_school_id\x18\x02 \x01(\t\"A\n\x15ListUsersLiteResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.identity.api.v1.UserLite2\x8e\x04\n\x14IdentityQueryService\x12X\n\x0bGetUserLite\x12#.identity.api.v1.GetUserLiteRequest\x1a$.identity.api.v1.GetUserLiteResponse\x12I\n\x06\x45xists\x12\x1e.identity.api.v1.ExistsRequest\x1a\x1f.identity.api.v1.ExistsResponse\x12v\n\x15ValidateStudentDevice\x12-.identity.api.v1.ValidateStudentDeviceRequest\x1a..identity.api.v1.ValidateStudentDeviceResponse\x12y\n\x16ValidateStudentDevices\x12..identity.api.v1.ValidateStudentDevicesRequest\x1a/.identity.api.v1.ValidateStudentDevicesResponse\x12^\n\rListUsersLite\x12%.identity.api.v1.ListUsersLiteRequest\x1a&.identity.api.v1.ListUsersLiteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,10 +45,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALIDATESTUDENTDEVICEREQUEST']._serialized_end=427
   _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_start=429
   _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_end=517
-  _globals['_LISTUSERSLITEREQUEST']._serialized_start=519
-  _globals['_LISTUSERSLITEREQUEST']._serialized_end=585
-  _globals['_LISTUSERSLITERESPONSE']._serialized_start=587
-  _globals['_LISTUSERSLITERESPONSE']._serialized_end=652
-  _globals['_IDENTITYQUERYSERVICE']._serialized_start=655
-  _globals['_IDENTITYQUERYSERVICE']._serialized_end=1058
+  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_start=519
+  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_end=614
+  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_start=616
+  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_end=713
+  _globals['_LISTUSERSLITEREQUEST']._serialized_start=715
+  _globals['_LISTUSERSLITEREQUEST']._serialized_end=781
+  _globals['_LISTUSERSLITERESPONSE']._serialized_start=783
+  _globals['_LISTUSERSLITERESPONSE']._serialized_end=848
+  _globals['_IDENTITYQUERYSERVICE']._serialized_start=851
+  _globals['_IDENTITYQUERYSERVICE']._serialized_end=1377
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,18 @@ class ValidateStudentDeviceResponse(_message.Message):
     public_key: bytes
     def __init__(self, is_valid: _Optional[bool] = ..., device_id: _Optional[str] = ..., public_key: _Optional[bytes] = ...) -> None: ...
 
+class ValidateStudentDevicesRequest(_message.Message):
+    __slots__ = ("devices",)
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    devices: _containers.RepeatedCompositeFieldContainer[ValidateStudentDeviceRequest]
+    def __init__(self, devices: _Optional[_Iterable[_Union[ValidateStudentDeviceRequest, _Mapping]]] = ...) -> None: ...
+
+class ValidateStudentDevicesResponse(_message.Message):
+    __slots__ = ("devices",)
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    devices: _containers.RepeatedCompositeFieldContainer[ValidateStudentDeviceResponse]
+    def __init__(self, devices: _Optional[_Iterable[_Union[ValidateStudentDeviceResponse, _Mapping]]] = ...) -> None: ...
+
 class ListUsersLiteRequest(_message.Message):
     __slots__ = ("user_ids", "acting_school_id")
     USER_IDS_FIELD_NUMBER: _ClassVar[int]

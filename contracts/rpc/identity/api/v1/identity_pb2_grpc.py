@@ -49,6 +49,11 @@ class IdentityQueryServiceStub:
                 request_serializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceRequest.SerializeToString,
                 response_deserializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceResponse.FromString,
                 _registered_method=True)
+        self.ValidateStudentDevices = channel.unary_unary(
+                '/identity.api.v1.IdentityQueryService/ValidateStudentDevices',
+                request_serializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesRequest.SerializeToString,
+                response_deserializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesResponse.FromString,
+                _registered_method=True)
         self.ListUsersLite = channel.unary_unary(
                 '/identity.api.v1.IdentityQueryService/ListUsersLite',
                 request_serializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ListUsersLiteRequest.SerializeToString,
@@ -77,6 +82,13 @@ class IdentityQueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidateStudentDevices(self, request, context):
+        """Additive: the same for many at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsersLite(self, request, context):
         """Additive: the users among user_ids that exist; others are left out.
         """
@@ -101,6 +113,11 @@ def add_IdentityQueryServiceServicer_to_server(servicer, server):
                     servicer.ValidateStudentDevice,
                     request_deserializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceRequest.FromString,
                     response_serializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceResponse.SerializeToString,
+            ),
+            'ValidateStudentDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateStudentDevices,
+                    request_deserializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesRequest.FromString,
+                    response_serializer=contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesResponse.SerializeToString,
             ),
             'ListUsersLite': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsersLite,
@@ -189,6 +206,33 @@ class IdentityQueryService:
             '/identity.api.v1.IdentityQueryService/ValidateStudentDevice',
             contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceRequest.SerializeToString,
             contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateStudentDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/identity.api.v1.IdentityQueryService/ValidateStudentDevices',
+            contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesRequest.SerializeToString,
+            contracts_dot_rpc_dot_identity_dot_api_dot_v1_dot_identity__pb2.ValidateStudentDevicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,8 @@ class IdentityQueryServiceStub:
     GetUserLite: _grpc.UnaryUnaryMultiCallable[_identity_pb2.GetUserLiteRequest, _identity_pb2.GetUserLiteResponse]
     Exists: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ExistsRequest, _identity_pb2.ExistsResponse]
     ValidateStudentDevice: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ValidateStudentDeviceRequest, _identity_pb2.ValidateStudentDeviceResponse]
+    ValidateStudentDevices: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ValidateStudentDevicesRequest, _identity_pb2.ValidateStudentDevicesResponse]
+    """Additive: the same for many at once."""
     ListUsersLite: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUsersLiteRequest, _identity_pb2.ListUsersLiteResponse]
     """Additive: the users among user_ids that exist; others are left out."""
 
@@ -43,6 +45,8 @@ class IdentityQueryServiceAsyncStub(IdentityQueryServiceStub):
     GetUserLite: _aio.UnaryUnaryMultiCallable[_identity_pb2.GetUserLiteRequest, _identity_pb2.GetUserLiteResponse]  # type: ignore[assignment]
     Exists: _aio.UnaryUnaryMultiCallable[_identity_pb2.ExistsRequest, _identity_pb2.ExistsResponse]  # type: ignore[assignment]
     ValidateStudentDevice: _aio.UnaryUnaryMultiCallable[_identity_pb2.ValidateStudentDeviceRequest, _identity_pb2.ValidateStudentDeviceResponse]  # type: ignore[assignment]
+    ValidateStudentDevices: _aio.UnaryUnaryMultiCallable[_identity_pb2.ValidateStudentDevicesRequest, _identity_pb2.ValidateStudentDevicesResponse]  # type: ignore[assignment]
+    """Additive: the same for many at once."""
     ListUsersLite: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUsersLiteRequest, _identity_pb2.ListUsersLiteResponse]  # type: ignore[assignment]
     """Additive: the users among user_ids that exist; others are left out."""
 
@@ -67,6 +71,14 @@ class IdentityQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.ValidateStudentDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.ValidateStudentDeviceResponse, _abc.Awaitable[_identity_pb2.ValidateStudentDeviceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ValidateStudentDevices(
+        self,
+        request: _identity_pb2.ValidateStudentDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ValidateStudentDevicesResponse, _abc.Awaitable[_identity_pb2.ValidateStudentDevicesResponse]]:
+        """Additive: the same for many at once."""
 
     @_abc_1.abstractmethod
     def ListUsersLite(
