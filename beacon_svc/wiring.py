@@ -72,7 +72,6 @@ SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
 # Proofs of one transaction and of one call of attendance. More bring no gain, and a transaction must not last long.
 BATCH_COUNT = 256
-HAND_OVERS_AT_ONCE = 2
 T = TypeVar("T")
 
 
@@ -247,7 +246,8 @@ def build_batches(shelf: Shelf) -> Batches:
         hand_over=Coalescer(
             shelf.handing_over(settling.settle).hand_over_groups,
             max_batch_count=BATCH_COUNT,
-            concurrent_count=HAND_OVERS_AT_ONCE,
+            # Attendance may hang: whoever waits behind a whole batch shall not wait for it as well.
+            spare_count=1,
             weigh=len,
         ),
     )

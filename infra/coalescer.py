@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contracts.problems import UnavailableError
 
@@ -33,7 +33,8 @@ class Coalescer(Generic[Item, Result]):
 
     work: answers a batch, one result or exception per item, in order; what it raises, every caller of the batch gets.
     max_batch_count: items of one batch, or what `weigh` makes of them; an item that is heavier goes alone.
-    concurrent_count: batches in flight at once. max_waiting_count: beyond, callers are sent away.
+    concurrent_count: batches in flight at once. spare_count: further ones that start only when a whole batch waits: two
+    small batches cost more than one. max_waiting_count: beyond, callers are sent away.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Coalescer(Generic[Item, Result]):
         *,
         max_batch_count: int = 256,
         concurrent_count: int = 1,
+        spare_count: int = 0,
         max_waiting_count: int = 10_000,
         weigh: Callable[[Item], int] = _one,
     ) -> None:
         self._work, self._weigh = work, weigh
         self._max_batch, self._max_waiting = max_batch_count, max_waiting_count
-        self._free = concurrent_count
+        self._free, self._spare = concurrent_count, spare_count
+        self._waiting_weight = 0
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._batches: set[asyncio.Task[None]] = set()
 
@@ -60,8 +63,13 @@ class Coalescer(Generic[Item, Result]):
             raise UnavailableError("overloaded")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        self._waiting_weight += self._weigh(item)
         if self._free:
-            self._start()
+            self._free -= 1
+            self._start(self._run())
+        elif self._spare and self._is_full():
+            self._spare -= 1
+            self._start(self._run_spare())
         return await future
 
     async def drain(self) -> None:
@@ -69,10 +77,12 @@ class Coalescer(Generic[Item, Result]):
         while self._batches:
             await asyncio.wait(self._batches)
 
-    def _start(self) -> None:
-        self._free -= 1
+    def _is_full(self) -> bool:
+        return self._waiting_weight >= self._max_batch
+
+    def _start(self, run: Coroutine[Any, Any, None]) -> None:
         # In a context of its own: a batch must not inherit the deadline of whoever happened to start it.
-        task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        task = asyncio.get_running_loop().create_task(run, context=Context())
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
 
@@ -85,6 +95,13 @@ class Coalescer(Generic[Item, Result]):
         finally:
             self._free += 1
 
+    async def _run_spare(self) -> None:
+        try:
+            while self._is_full() and (batch := self._take()):
+                await self._answer(batch)
+        finally:
+            self._spare += 1
+
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
         room = self._max_batch
@@ -94,6 +111,7 @@ class Coalescer(Generic[Item, Result]):
             if batch and weight > room:
                 break
             self._waiting.popleft()
+            self._waiting_weight -= weight
             if not future.done():  # its caller was cancelled before the work began
                 batch.append((item, future))
                 room -= weight

@@ -15,8 +15,8 @@ from contracts.ids import BeaconId
 from contracts.problems import NotFoundError, ProblemError
 from infra.canon import from_spki, is_signed
 
-# Fewer are checked faster than a thread is woken.
-MANY = 4
+# Fewer are checked faster than a thread is woken; and threads that share fewer wait for each other.
+MANY, SHARE = 4, 64
 # Checking leaves the interpreter's lock, and one thread shall be left for those who wait.
 CHECKING_THREADS = 2
 REMEMBERED_KEYS = 4_096
@@ -121,7 +121,7 @@ async def _check_signatures(entries: Collection[_Entry], known: Mapping[BeaconId
     if len(every) < MANY:
         found = check(every)
     else:
-        share = -(-len(every) // CHECKING_THREADS)
+        share = max(SHARE, -(-len(every) // CHECKING_THREADS))
         shares = [every[start : start + share] for start in range(0, len(every), share)]
         found = [fit for some in await asyncio.gather(*(asyncio.to_thread(check, s) for s in shares)) for fit in some]
     fit_in_order = iter(found)

@@ -69,6 +69,22 @@ async def test_a_batch_has_a_greatest_size(counter):
     assert counter.batches == [[0], [2, 4], [6]]
 
 
+async def test_a_spare_batch_starts_beside_the_first_as_soon_as_it_is_full_and_not_before(counter):
+    coalescer = Coalescer(counter.work, max_batch_count=3, spare_count=1)
+    first = await when_busy(counter, coalescer)
+    others = [asyncio.create_task(coalescer.submit(n)) for n in (2, 4)]
+    await asyncio.sleep(0)
+    assert counter.batches == [[0]]
+
+    others += [asyncio.create_task(coalescer.submit(n)) for n in (6, 8)]
+    await until(lambda: len(counter.batches) > 1)
+
+    assert counter.batches == [[0], [2, 4, 6]]
+    counter.gate.set()
+    assert await asyncio.gather(first, *others) == [0, 4, 8, 12, 16]
+    assert counter.batches == [[0], [2, 4, 6], [8]]
+
+
 async def test_heavy_items_make_smaller_batches_and_what_is_too_heavy_goes_alone(counter):
     coalescer = Coalescer(counter.work, max_batch_count=6, weigh=lambda number: number)
     first = await when_busy(counter, coalescer)
