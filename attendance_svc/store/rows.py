@@ -125,7 +125,7 @@ def transition_columns(transition: Transition) -> tuple[object, ...]:
         transition.actor.id,
         transition.rule_version,
         transition.at,
-        json.dumps(dict(transition.evidence)),
+        transition.evidence_text,
         transition.salt,
         bytes.fromhex(transition.digest()),
     )
