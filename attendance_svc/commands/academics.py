@@ -7,7 +7,16 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Counter
 
-from attendance_svc.domain.attempts import Attempt, Basis, CopyPlace, Course, Facts, PlanFacts, ProofFacts
+from attendance_svc.domain.attempts import (
+    Attempt,
+    Basis,
+    CopyPlace,
+    Course,
+    Decision,
+    Facts,
+    PlanFacts,
+    ProofFacts,
+)
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.deciding import decide_attempt
@@ -55,10 +64,12 @@ class Academics:
         """How far the copy must be beyond a moment to be certain of it; None while that is not known."""
         return self.bearings.margin()
 
-    async def look_up(self, attempts: Sequence[tuple[Attempt, ProofFacts | None]]) -> list[PlanFacts | None]:
-        """Return what the copy says of each attempt at its `t`, read at once; None: academics must be asked.
+    async def look_up(
+        self, attempts: Sequence[tuple[Attempt, ProofFacts | None]]
+    ) -> list[tuple[PlanFacts, Decision] | None]:
+        """Return what the copy says of each attempt at its `t`, read at once, and what that earns as far as it goes.
 
-        With each attempt comes what is known of its proof.
+        With each attempt comes what is known of its proof. None: academics must be asked.
         """
         outlook = Outlook(margin=self.margin, has_seen=await self.has_seen())
         found = await self.copy.look_up([_question(attempt) for attempt, _ in attempts])
@@ -68,14 +79,14 @@ class Academics:
 
     def _plan(
         self, facts: CopiedFacts, attempt: Attempt, proof: ProofFacts | None, outlook: Outlook
-    ) -> PlanFacts | None:
+    ) -> tuple[PlanFacts, Decision] | None:
         said = decide_attempt(Facts(plan=facts.plan, proof=proof), attempt)
         refuses = facts.plan is None or said.status == "REFUSED"
         path = self.source(facts.state, attempt.t, outlook, refuses=refuses)
         if path == "ask" or facts.plan is None:
             return None
         DECIDED_BY.labels(path).inc()
-        return facts.plan if path == "local_exact" else replace(facts.plan, basis="recent")
+        return (facts.plan if path == "local_exact" else replace(facts.plan, basis="recent")), said
 
     async def ask(self, attempt: Attempt) -> PlanFacts | None:
         """Return what academics says of an attempt at its `t`; None while it cannot be asked."""

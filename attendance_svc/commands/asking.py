@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attendance_svc.commands.academics import Academics
-from attendance_svc.domain.attempts import Attempt, Facts, NfcClaim, PlanFacts, ProofFacts
+from attendance_svc.domain.attempts import Attempt, Decision, Facts, NfcClaim, PlanFacts, ProofFacts
 from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.ports import NfcCodes, Phones, Timetable
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError, UnavailableError
@@ -26,11 +26,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An attempt with what was found out about it. missing: the services that could not be asked ("identity")."""
+    """An attempt with what was found out about it. missing: the services that could not be asked ("identity").
+
+    decision: what these facts alone earn, where that was looked at already.
+    """
 
     attempt: Attempt
     facts: Facts
     missing: frozenset[str] = frozenset()
+    decision: Decision | None = None
 
 
 async def find_out(attempt: Attempt, *, sources: Sources) -> Asked:
@@ -51,9 +55,9 @@ async def look_up(attempts: Sequence[Attempt], *, sources: Sources) -> list[Aske
     }
     found = await _look_up([(attempts[place], proof) for place, proof in proofs.items()], sources)
     known = list[Asked | None]([None] * len(attempts))
-    for (place, proof), (attempt, plan) in zip(proofs.items(), found, strict=True):
+    for (place, proof), (attempt, plan, decision) in zip(proofs.items(), found, strict=True):
         if plan is not None:
-            known[place] = Asked(attempt=attempt, facts=Facts(plan=plan, proof=proof))
+            known[place] = Asked(attempt=attempt, facts=Facts(plan=plan, proof=proof), decision=decision)
     return known
 
 
@@ -66,7 +70,7 @@ async def ask(attempt: Attempt, *, sources: Sources) -> Asked:
         attempt, plan = await _place(attempt, sources)
     else:
         attempt, proof, missing = await _ask_about_claim(attempt, attempt.claim, sources)
-        [(attempt, plan)] = await _look_up([(attempt, proof)], sources)
+        [(attempt, plan, _)] = await _look_up([(attempt, proof)], sources)
     if plan is None and attempt.course_id is not None:
         plan = await sources.academics.ask(attempt)
     if plan is None:
@@ -76,12 +80,14 @@ async def ask(attempt: Attempt, *, sources: Sources) -> Asked:
 
 async def _look_up(
     wanted: Sequence[tuple[Attempt, ProofFacts | None]], sources: Sources
-) -> list[tuple[Attempt, PlanFacts | None]]:
-    found = [await _place(attempt, sources) for attempt, _ in wanted]
-    places = [place for place, (attempt, plan) in enumerate(found) if plan is None and attempt.course_id is not None]
-    plans = await sources.academics.look_up([(found[place][0], wanted[place][1]) for place in places])
-    for place, plan in zip(places, plans, strict=True):
-        found[place] = found[place][0], plan
+) -> list[tuple[Attempt, PlanFacts | None, Decision | None]]:
+    placed = [await _place(attempt, sources) for attempt, _ in wanted]
+    found: list[tuple[Attempt, PlanFacts | None, Decision | None]] = [(*each, None) for each in placed]
+    places = [place for place, (attempt, plan) in enumerate(placed) if plan is None and attempt.course_id is not None]
+    answers = await sources.academics.look_up([(placed[place][0], wanted[place][1]) for place in places])
+    for place, answer in zip(places, answers, strict=True):
+        if answer is not None:
+            found[place] = (placed[place][0], *answer)
     return found
 
 

@@ -26,7 +26,8 @@ def judge(asked: Asked, situation: Situation) -> tuple[Facts, Decision]:
     A no by facts that may be seconds old is none: it waits until they are certain.
     """
     facts = completed(asked.facts, situation)
-    decision = decide_attempt(facts, asked.attempt)
+    known = asked.decision if facts is asked.facts else None
+    decision = known or decide_attempt(facts, asked.attempt)
     if decision.status == "REFUSED" and facts.plan is not None and facts.plan.basis == "recent":
         facts = replace(facts, plan=None)
         decision = decide_attempt(facts, asked.attempt)
@@ -34,7 +35,10 @@ def judge(asked: Asked, situation: Situation) -> tuple[Facts, Decision]:
 
 
 def completed(facts: Facts, situation: Situation) -> Facts:
-    """Return `facts` with what attendance itself knows."""
+    """Return `facts` with what attendance itself knows; the same ones when that says nothing new."""
+    own = situation.teacher_signed, situation.is_settled, situation.is_under_review
+    if own == (facts.teacher_signed, facts.is_settled, facts.is_under_review):
+        return facts
     return replace(
         facts,
         teacher_signed=situation.teacher_signed,

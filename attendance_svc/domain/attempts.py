@@ -100,12 +100,9 @@ class Preferences:
 
     def enables(self, method: Method) -> bool:
         """Return whether students of the school may sign this way; BEACON goes with flash."""
-        return {
-            "QR": self.enable_qr,
-            "NFC": self.enable_nfc,
-            "FLASHLIGHT": self.enable_flash,
-            "BEACON": self.enable_flash,
-        }[method]
+        if method == "QR":
+            return self.enable_qr
+        return self.enable_nfc if method == "NFC" else self.enable_flash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

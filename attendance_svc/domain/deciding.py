@@ -1,6 +1,5 @@
 """How a student's attempt to sign is judged: the whole table, first match wins."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from attendance_svc.domain.attempts import (
@@ -47,15 +46,19 @@ def _by_facts(facts: Facts, attempt: Attempt) -> Verdict:
     course = facts.plan.course
     if course is None or attempt.school_id not in (None, course.school_id):
         return "REFUSED", "course_unknown"
-    refusal = _refusal(course, facts.plan, facts.proof, attempt)
+    preferences = facts.plan.preferences
+    by_clock = _by_clock(course, preferences, attempt.t)
+    possible = _possible(course, preferences, attempt)
+    # Time refuses only when it does so at every moment that `t` may stand for.
+    refusal = _refusal(course, facts.plan, facts.proof, attempt, by_clock[1] if possible == {"REFUSED"} else None)
     if refusal is not None:
         return "REFUSED", refusal
-    preferences = facts.plan.preferences
-    return _doubt(course, preferences, facts, attempt) or _by_clock(course, preferences, attempt.t)
+    return _doubt(preferences, facts, attempt, is_uncertain=len(possible) > 1) or by_clock
 
 
-def _refusal(course: Course, plan: PlanFacts, proof: ProofFacts, attempt: Attempt) -> Reason | None:
-    by_time = _certain_refusal(course, plan.preferences, attempt)
+def _refusal(
+    course: Course, plan: PlanFacts, proof: ProofFacts, attempt: Attempt, by_time: Reason | None
+) -> Reason | None:
     in_wrong_room = (
         attempt.classroom_id is not None and not course.is_online and plan.has_rooms and not plan.is_room_linked
     )
@@ -73,15 +76,7 @@ def _refusal(course: Course, plan: PlanFacts, proof: ProofFacts, attempt: Attemp
     return next((reason for holds, reason in rows if holds), None)
 
 
-def _certain_refusal(course: Course, preferences: Preferences, attempt: Attempt) -> Reason | None:
-    """Return why the time refuses, when it does so at every moment that `t` may stand for."""
-    if any(status != "REFUSED" for status, _ in _possible(course, preferences, attempt)):
-        return None
-    return _by_clock(course, preferences, attempt.t)[1]
-
-
-def _doubt(course: Course, preferences: Preferences, facts: Facts, attempt: Attempt) -> Verdict | None:
-    is_uncertain = len({status for status, _ in _possible(course, preferences, attempt)}) > 1
+def _doubt(preferences: Preferences, facts: Facts, attempt: Attempt, *, is_uncertain: bool) -> Verdict | None:
     waits = not (preferences.students_can_sign_before_teacher or facts.teacher_signed)
     rows: tuple[tuple[bool, Status, Reason], ...] = (
         (is_uncertain, "PENDING", "clock_uncertain"),
@@ -94,19 +89,15 @@ def _doubt(course: Course, preferences: Preferences, facts: Facts, attempt: Atte
     return next(((status, reason) for holds, status, reason in rows if holds), None)
 
 
-def _possible(course: Course, preferences: Preferences, attempt: Attempt) -> Iterator[Verdict]:
-    """Yield what the clock says at every moment within the uncertainty where that may change."""
+def _possible(course: Course, preferences: Preferences, attempt: Attempt) -> set[Status]:
+    """Return what the clock says at all the moments within the uncertainty."""
     first, last = attempt.t - attempt.uncertainty, attempt.t + attempt.uncertainty
-    changes = {
-        moment
-        for bound in bounds_of(course, preferences)
-        if first - TICK <= bound <= last + TICK
-        for moment in (bound - TICK, bound, bound + TICK)
-        if first <= moment <= last
-    }
+    moments = {attempt.t}
     # Far from every bound the clock says the same all the time.
-    for moment in sorted(changes | {first, attempt.t, last}) if changes else (attempt.t,):
-        yield _by_clock(course, preferences, moment)
+    for bound in bounds_of(course, preferences):
+        if first - TICK <= bound <= last + TICK:
+            moments |= {first, last, bound - TICK, bound, bound + TICK}
+    return {_by_clock(course, preferences, moment)[0] for moment in moments if first <= moment <= last}
 
 
 def bounds_of(course: Course, preferences: Preferences) -> tuple[datetime, ...]:
