@@ -4,9 +4,12 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
+from typing import cast
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
+from multidict import istr
 from pydantic import BaseModel
 
 from contracts.problems import (
@@ -16,13 +19,13 @@ from contracts.problems import (
     MalformedError,
     ProblemError,
     UnauthenticatedError,
-    UnavailableError,
 )
 from infra.http_parsing import parse_call, refuse_repeated_headers
 from infra.http_routes import AnyRoute, Reply
 from infra.problem_table import HTTP_STATUS
-from infra.request_context import current, serving
-from infra.telemetry import logger
+from infra.request_context import begin, current
+from infra.requests_in_flight import RequestsInFlight
+from infra.telemetry import logger, request_log
 from infra.tokens import Caller, TokenVerifier
 
 REQUEST_LIMIT_S = 8
@@ -30,6 +33,7 @@ KEEPALIVE_S = 30
 # The edge opens a connection per request of a room that signs at once; beyond, the kernel would drop them silently.
 BACKLOG_COUNT = 1024
 DRAIN_S = 10
+NOSNIFF, REQUEST_ID, TRACEPARENT = istr("X-Content-Type-Options"), istr("x-request-id"), istr("traceparent")
 
 log = logger(__name__)
 
@@ -60,59 +64,46 @@ def build_app(routes: Iterable[AnyRoute], doorkeeper: Doorkeeper, *, max_in_flig
 
     max_in_flight: of the routes; what is added later, like probes, answers also when they are full.
     """
-    app = web.Application(middlewares=[_number_requests, _answer_problems], client_max_size=2**20)
-    slots = asyncio.Semaphore(max_in_flight)
+    app = web.Application(middlewares=[_answer], client_max_size=2**20)
+    in_flight = RequestsInFlight(max_in_flight)
     for route in routes:
-        app.router.add_route(route.method, route.path, _serve(route, doorkeeper, slots))
+        app.router.add_route(route.method, route.path, _serve(route, doorkeeper, in_flight))
     app.on_response_prepare.append(_add_headers)
     return app
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers[hdrs.SERVER] = "rollcall"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    # Streams are prepared while they are served, all else afterwards.
+    headers = response.headers
+    headers[hdrs.SERVER] = "rollcall"
+    headers[NOSNIFF] = "nosniff"
+    headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if context := current():
-        response.headers["x-request-id"] = context.request_id
+        headers[REQUEST_ID] = context.request_id
 
 
 @web.middleware
-async def _number_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = time.perf_counter()
-    with serving(
-        request_id=request.headers.get("x-request-id"),
-        traceparent=request.headers.get("traceparent"),
-        limit_s=REQUEST_LIMIT_S,
-    ) as context:
-        response = await handler(request)
-        if not response.prepared:
-            response.headers["x-request-id"] = context.request_id
-        resource = request.match_info.route.resource
-        log.info(
-            "request served",
-            action="request",
-            method=request.method,
-            route=resource.canonical if resource else None,
-            status=response.status,
-            elapsed_ms=round((time.perf_counter() - started) * 1000),
-        )
-        return response
-
-
-@web.middleware
-async def _answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request whatever becomes of it, and tell the log."""
+    started, headers = time.perf_counter(), request.headers
+    # aiohttp serves each request in a task of its own.
+    context = begin(request_id=headers.get(REQUEST_ID), traceparent=headers.get(TRACEPARENT), limit_s=REQUEST_LIMIT_S)
     try:
-        return await handler(request)
+        response = await handler(request)
     except ProblemError as problem:
-        return problem_response(problem)
+        response = problem_response(problem)
     except web.HTTPException as error:
-        return _routing_problem(error)
+        response = _routing_problem(error)
     except TimeoutError:
-        return problem_response(DeadlineError("deadline_exceeded"))
+        response = problem_response(DeadlineError("deadline_exceeded"))
     except Exception:
         log.exception("request failed", action="bug", method=request.method)
-        return problem_document(500, "internal")
+        response = problem_document(500, "internal")
+    if requests := request_log():
+        resource = request.match_info.route.resource
+        elapsed_ms = round((time.perf_counter() - started) * 1000)
+        path = resource.canonical if resource else None
+        requests.add(context, request.method, path, response.status, elapsed_ms)
+    return response
 
 
 def _routing_problem(error: web.HTTPException) -> web.Response:
@@ -148,12 +139,19 @@ def problem_document(status: int, code: str, **more: object) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
-def _serve(route: AnyRoute, doorkeeper: Doorkeeper, slots: asyncio.Semaphore) -> Handler:
+def _serve(route: AnyRoute, doorkeeper: Doorkeeper, in_flight: RequestsInFlight) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
-        if slots.locked():
-            raise UnavailableError("overloaded")
-        async with slots, asyncio.timeout(None if route.streams else REQUEST_LIMIT_S):
+        # Not `request.task`, which serves all requests of a connection.
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        in_flight.begin(task, inf if route.streams else REQUEST_LIMIT_S)
+        try:
             return await _handle(route, doorkeeper, request)
+        except asyncio.CancelledError as error:
+            if in_flight.has_ended(task):
+                raise TimeoutError from error
+            raise
+        finally:
+            in_flight.end(task)
 
     return serve
 
@@ -177,7 +175,7 @@ def to_response(reply: Reply) -> web.Response:
     if reply.body is None:
         return web.Response(status=reply.status, headers=headers)
     if isinstance(reply.body, BaseModel):
-        raw = reply.body.model_dump_json().encode()
+        raw = reply.body.__pydantic_serializer__.to_json(reply.body)
         return web.Response(body=raw, status=reply.status, headers=headers, content_type="application/json")
     return web.json_response(dict(reply.body), status=reply.status, headers=headers)
 

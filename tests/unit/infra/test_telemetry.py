@@ -1,9 +1,14 @@
 """A line of the log is one JSON object that says who wrote it, for which request."""
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
 from uuid import UUID
+
+from infra.request_context import RequestContext
+from infra.telemetry import Lines, RequestLog
 
 PROGRAM = """
 from uuid import UUID
@@ -35,3 +40,48 @@ def test_lines_tell_service_request_and_fault():
     assert inside["timestamp"].endswith("Z")
     assert (failed["level"], failed["action"]) == ("error", "bug")
     assert "ZeroDivisionError" in failed["exception"]
+
+
+class Written(io.StringIO):
+    """Counts how often the system is asked to write."""
+
+    flush_count = 0
+
+    def flush(self):
+        self.flush_count += 1
+
+
+CONTEXT = RequestContext("request-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", None)
+
+
+async def test_requests_of_one_turn_are_written_together_when_it_is_over():
+    written = Written()
+    requests = RequestLog(Lines(written), "beacon")
+
+    for status in (200, 404):
+        requests.add(CONTEXT, "GET", "/rooms/{room_id}" if status == 200 else None, status, 7)
+    before = written.getvalue()
+    await asyncio.sleep(0)
+
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert (before, written.flush_count) == ("", 1)
+    assert first.pop("timestamp").endswith("Z")
+    assert first == {
+        "event": "request served", "action": "request", "level": "info", "module": "infra.http_server",
+        "service": "beacon", "method": "GET", "route": "/rooms/{room_id}", "status": 200, "elapsed_ms": 7,
+        "request_id": "request-1", "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }  # fmt: skip
+    assert (second["route"], second["status"]) == (None, 404)
+
+
+async def test_a_line_that_does_not_wait_takes_those_that_do_along():
+    written = Written()
+    lines = Lines(written)
+
+    lines.write_soon("request 1\n")
+    lines.write("fault\n")
+    lines.flush()
+    lines.write_soon("request 2\n")
+    await asyncio.sleep(0)
+
+    assert written.getvalue().splitlines() == ["request 1", "fault", "request 2"]
