@@ -6,9 +6,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
-from contracts.ids import canonical_uuid
+from contracts.ids import CANONICAL
 from contracts.problems import MalformedError
 from infra.canon import from_base64url, to_base64url
 
@@ -19,8 +30,23 @@ RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def _canonical(value: object) -> object:
-    return canonical_uuid(value) if isinstance(value, str) else value
+class _Canonical:
+    """Makes a UUID take one spelling as text. Where it is a UUID already, as in answers, it is taken as it is."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        # In Rust throughout: a function of ours would be called for each id of a hundred proofs.
+        text = core_schema.str_schema(pattern=f"^{CANONICAL}$", strict=True)
+        return core_schema.union_schema(
+            [
+                core_schema.chain_schema([text, core_schema.uuid_schema(strict=False)]),
+                core_schema.is_instance_schema(UUID),
+            ],
+            mode="left_to_right",
+            custom_error_type="uuid_spelling",
+            custom_error_message="not a canonical UUID",
+            serialization=core_schema.to_string_ser_schema(),
+        )
 
 
 def _rfc_3339(value: object) -> object:
@@ -46,7 +72,7 @@ def _ascii_digits(value: object) -> object:
     return value
 
 
-Id = Annotated[UUID, BeforeValidator(_canonical)]
+Id = Annotated[UUID, _Canonical, WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in canonical lower case."""
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc_3339), AfterValidator(_in_range)]
 """RFC 3339 with an offset, years 2000 to 2099, kept as UTC."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from aiohttp import hdrs, web
+from multidict import istr
 from pydantic import ValidationError
 
 from contracts.ids import canonical_uuid
@@ -20,9 +21,10 @@ BODY_TIMEOUT_S = 5
 KEY_MAX_CHARS = 128
 VERSION_MAX_DIGITS = 18
 PLACE = re.compile(r"[A-Za-z0-9_.]{1,80}")
-EMPTY = NoQuery()
+EMPTY_BODY, EMPTY_QUERY = NoBody(), NoQuery()
+IDEMPOTENCY_KEY = istr("Idempotency-Key")
 # Of two equal headers, two readers may each take another one.
-SINGLE_HEADERS = (hdrs.AUTHORIZATION, "Idempotency-Key", hdrs.IF_MATCH, hdrs.CONTENT_TYPE)
+SINGLE_HEADERS = (hdrs.AUTHORIZATION, IDEMPOTENCY_KEY, hdrs.IF_MATCH, hdrs.CONTENT_TYPE)
 
 
 def refuse_repeated_headers(request: web.Request) -> None:
@@ -38,14 +40,15 @@ async def parse_call(route: AnyRoute, request: web.Request, caller: Caller | Non
     Raises: MalformedError, InvalidInputError, PayloadTooLargeError, UnsupportedMediaError.
     """
     raw = await _read(request, route.max_body_bytes)
+    headers, path = request.headers, request.match_info
     return Call(
         caller_or_none=caller,
         body=_parse_body(raw, route, request),
         query=_parse_query(request, route.query),
-        path=request.match_info,
-        ids=_parse_ids(request.match_info),
-        if_match=_parse_if_match(request.headers.get(hdrs.IF_MATCH)),
-        idempotency_key=_parse_key(request.headers.get("Idempotency-Key")),
+        path=path,
+        ids=_parse_ids(path) if path else {},
+        if_match=_parse_if_match(headers.get(hdrs.IF_MATCH)),
+        idempotency_key=_parse_key(headers.get(IDEMPOTENCY_KEY)),
         raw=raw,
         request=request,
     )
@@ -57,7 +60,8 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
     if hdrs.CONTENT_ENCODING in request.headers:
         raise UnsupportedMediaError("unsupported_media_type")
     try:
-        raw = await (request.read() if request.content.is_eof() else _slow_read(request))
+        # All of a body is usually there by now, and then needs no second turn of the loop.
+        raw = request.content.read_nowait() if request.content.is_eof() else await _slow_read(request)
     except TimeoutError as error:
         raise MalformedError("request_too_slow") from error
     except (web.RequestPayloadError, ConnectionError) as error:
@@ -78,18 +82,18 @@ def _parse_body(raw: bytes, route: AnyRoute, request: web.Request) -> Body:
         raise InvalidInputError("malformed_body", "this route reads no body")
     if raw and request.content_type != route.media_type:
         raise UnsupportedMediaError("unsupported_media_type")
-    if model is NoBody or (not raw and route.accepts_empty):
-        raw = b"{}"
-    strict_loads(raw)
+    if model is NoBody:
+        return EMPTY_BODY
+    value = {} if not raw and route.accepts_empty else strict_loads(raw)
     try:
-        return model.model_validate_json(raw)
+        return model.model_validate(value)
     except ValidationError as error:
         raise InvalidInputError("malformed_body", fields=fields_of(error)) from error
 
 
 def _parse_query(request: web.Request, model: type[Query]) -> Query:
     if model is NoQuery and not request.query_string:
-        return EMPTY
+        return EMPTY_QUERY
     given = dict(request.query)
     if len(given) != len(request.query) or any("\0" in value for value in given.values()):
         raise InvalidInputError("malformed_query")

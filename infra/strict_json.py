@@ -20,7 +20,7 @@ def strict_loads(raw: bytes) -> Any:  # noqa: ANN401 -- any JSON value
         value = DECODER.decode(raw.decode("utf-8"))
         # Nothing is deeper than it has brackets: most bodies need no second look.
         if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
-            _check_depth(value, MAX_DEPTH)
+            _check_depth(value)
         # UTF-8 has no surrogates and JSON no plain NUL: only escapes spell them.
         if b"\\" in raw:
             _check_strings(value)
@@ -47,15 +47,13 @@ def _finite(text: str) -> float:
 DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_finite)
 
 
-def _check_depth(value: object, depth: int) -> None:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    if items is None:
-        return
-    if depth == 0:
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (each.values() if type(each) is dict else each if type(each) is list else () for each in level)
+        level = [item for part in parts for item in part if type(item) is dict or type(item) is list]
+    if level:
         raise ValueError("too deep")
-    for item in items:
-        if isinstance(item, dict | list):
-            _check_depth(item, depth - 1)
 
 
 def _check_strings(value: object) -> None:

@@ -33,7 +33,7 @@ from infra.http_routes import PEOPLE, AnyRoute, Call, Reply, Route
 from infra.postgres import Connection, connection
 from infra.tokens import Caller, CallerType
 
-Ids = Annotated[tuple[Id, ...], Field(max_length=100)]
+Ids = Annotated[tuple[Id, ...], Field(max_length=100, strict=False)]
 SIGNERS: frozenset[CallerType] = frozenset(("teacher", "admin"))
 
 

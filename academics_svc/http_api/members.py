@@ -18,7 +18,7 @@ from infra.http_bodies import Answer, Body, Id, NoBody, Page, PageQuery, page_af
 from infra.http_routes import AnyRoute, Call, Reply, Route
 from infra.postgres import connection
 
-Students = Annotated[tuple[Id, ...], Field(max_length=500)]
+Students = Annotated[tuple[Id, ...], Field(max_length=500, strict=False)]
 
 
 class MembersBody(Body):

@@ -1,6 +1,5 @@
 """Fields of bodies and queries take one spelling each."""
 
-import json
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -71,14 +70,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("field", "value"), [(f, v) for f, values in REFUSED.items() for v in values])
 def test_another_spelling_is_refused(field, value):
-    raw = json.dumps(VISIT | {field: value}).encode()
-
     with pytest.raises(ValidationError):
-        Visit.model_validate_json(raw)
+        Visit.model_validate(VISIT | {field: value})
 
 
 def test_every_field_is_read_in_its_one_spelling():
-    visit = Visit.model_validate_json(json.dumps(VISIT | {"name": " Ada ", "at": "2026-09-01T10:00:00.25+02:00"}))
+    visit = Visit.model_validate(VISIT | {"name": " Ada ", "at": "2026-09-01T10:00:00.25+02:00"})
 
     assert visit.who == UUID(ID)
     assert visit.at == datetime(2026, 9, 1, 8, 0, 0, 250_000, UTC)
