@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from attendance_svc.domain.attempts import Attempt, DeviceRequest, NfcClaim
-from attendance_svc.domain.signatures import Signature, Transition
+from attendance_svc.domain.signatures import Signature, Step, Transition
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId
 from infra.postgres import Row
 
@@ -16,28 +16,40 @@ METHODS_OF_STUDENTS = frozenset(("QR", "NFC", "FLASHLIGHT", "BEACON"))
 Json = dict[str, Any]
 
 
-# Columns as in CHANGE and at the beginning of ADD; they are called as in the domain.
+# Columns as in CHANGE; they are called as in the domain.
 changed_columns = attrgetter(
     *("id", "school_id", "course_id", "status", "reason", "rule_version", "version", "announced", "beacon_id"),
     *("classroom_id", "superseded_by", "voided_at", "judged_by", "judged_at"),
 )
-signature_columns = attrgetter(
+# Attributes of the type added_signature, those of the table `signature`.
+signature_attributes = attrgetter(
     *("id", "school_id", "course_id", "kind", "subject_id", "status", "reason", "method", "t", "received_at"),
-    *("rule_version", "version", "announced", "idempotency_key", "digest", "beacon_id", "classroom_id"),
-    *("superseded_by", "voided_at", "judged_by", "judged_at"),
+    *("rule_version", "announced", "idempotency_key", "digest", "beacon_id", "classroom_id", "superseded_by"),
+    *("judged_by", "judged_at"),
 )
-NO_ATTEMPT = (0, "", True, None, None)
+NO_ATTEMPT = (0, (), True, None, None)
 
 
-def added_columns(signature: Signature) -> tuple[object, ...]:
-    """Columns as in ADD: of `signature`, `student_signature` and `proof`. Flags come as words with commas."""
-    attempt = signature.attempt
-    if attempt is None:
-        return signature_columns(signature) + NO_ATTEMPT
+def added_row(step: Step) -> tuple[object, ...]:
+    """Return the first step of a signature, and the signature, as an added_signature."""
+    transition = step.transition
+    return (
+        *signature_attributes(step.after),
+        *(NO_ATTEMPT if step.after.attempt is None else _attempt_attributes(step.after.attempt)),
+        transition.note,
+        transition.actor.type,
+        transition.actor.id,
+        transition.at,
+        transition.evidence_text,
+        transition.salt,
+        bytes.fromhex(transition.digest()),
+    )
+
+
+def _attempt_attributes(attempt: Attempt) -> tuple[object, ...]:
+    """Those of the tables `student_signature` and `proof`."""
     claim = None if attempt.claim is None else json.dumps(claim_to(attempt.claim))
-    flags = ",".join(sorted(attempt.flags))
-    more = (attempt.uncertainty // MILLISECOND, flags, attempt.has_device, claim, attempt.proof)
-    return signature_columns(signature) + more
+    return attempt.uncertainty // MILLISECOND, sorted(attempt.flags), attempt.has_device, claim, attempt.proof
 
 
 def claim_to(claim: NfcClaim) -> Json:
@@ -113,7 +125,7 @@ def _attempt_from(row: Row) -> Attempt:
 
 
 def transition_columns(transition: Transition) -> tuple[object, ...]:
-    """Columns as at the end of ADD."""
+    """Columns as in ADD_STEPS."""
     return (
         transition.signature_id,
         transition.n,

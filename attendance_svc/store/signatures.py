@@ -10,11 +10,11 @@ from uuid import UUID
 import asyncpg
 
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
-from attendance_svc.store.rows import added_columns, changed_columns, evidence_from, from_row, transition_columns
+from attendance_svc.store.rows import added_row, changed_columns, evidence_from, from_row, transition_columns
 from contracts.events.envelope import Envelope
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import ConflictError, PreconditionFailedError
-from infra.postgres import Connection, Pool, Row, columns, transaction
+from infra.postgres import Connection, Pool, Row, transaction
 from streams.outbox import Outbox
 
 LOCK_COURSE = "SELECT pg_advisory_xact_lock($1)"
@@ -82,42 +82,43 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::inte
            superseded_by, voided_at, judged_by, judged_at)
 WHERE s.id = ANY ($1) AND s.id = n.id AND s.version = n.version - 1
 """
-# One statement for new signatures with all their parts, for every transition and event, and for the sheets that no
-# longer say how it is: those that were published. Publishing holds the course's lock alone, so none is missed.
+# Steps of signatures that were there before.
+ADD_STEPS = """
+INSERT INTO signature_transition (
+    signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
+    digest
+)
+SELECT * FROM unnest(
+    $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::integer[],
+    $10::timestamptz[], $11::jsonb[], $12::bytea[], $13::bytea[]
+)
+"""
+# One statement for new signatures with all their parts and their first steps, for every event, and for the sheets that
+# no longer say how it is: those that were published. Publishing holds the course's lock alone, so none is missed.
 ADD = """
 WITH n AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::timestamptz[], $11::integer[], $12::bigint[], $13::bigint[], $14::text[],
-        $15::bytea[], $16::uuid[], $17::uuid[], $18::uuid[], $19::timestamptz[], $20::text[], $21::timestamptz[],
-        $22::bigint[], $23::text[], $24::boolean[], $25::jsonb[], $26::bytea[]
-    ) AS n (
-        id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
-        announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at,
-        uncertainty_ms, flags, has_device, claim, bytes
-    )
+    SELECT * FROM unnest($1::added_signature[])
 ), added AS (
     INSERT INTO signature (
         id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
-        announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at
+        announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, judged_by, judged_at
     )
-    SELECT id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, version,
-           announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, voided_at, judged_by, judged_at
+    SELECT id, school_id, course_id, kind, subject_id, status, reason, method, t, received_at, rule_version, 1,
+           announced, idempotency_key, digest, beacon_id, classroom_id, superseded_by, judged_by, judged_at
     FROM n
 ), students AS (
     INSERT INTO student_signature (signature_id, uncertainty_ms, flags, has_device, claim)
-    SELECT id, uncertainty_ms, string_to_array(flags, ','), has_device, claim FROM n WHERE kind = 'student'
+    SELECT id, uncertainty_ms, flags, has_device, claim FROM n WHERE kind = 'student'
 ), teachers AS (
     INSERT INTO teacher_signature (signature_id) SELECT id FROM n WHERE kind = 'teacher'
 ), proofs AS (
-    INSERT INTO proof (signature_id, bytes) SELECT id, bytes FROM n WHERE bytes IS NOT NULL
+    INSERT INTO proof (signature_id, bytes) SELECT id, proof FROM n WHERE proof IS NOT NULL
 ), marked AS (
-    INSERT INTO sheet_change (course_id) SELECT course_id FROM sheet WHERE course_id = ANY ($40::uuid[]) AND version > 0
+    INSERT INTO sheet_change (course_id) SELECT course_id FROM sheet WHERE course_id = ANY ($2::uuid[]) AND version > 0
 ), told AS (
     INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
     SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
-    FROM unnest($41::smallint[], $42::uuid[], $43::text[], $44::uuid[], $45::bigint[], $46::uuid[], $47::text[],
-                $48::bytea[])
+    FROM unnest($3::smallint[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[], $10::bytea[])
          WITH ORDINALITY AS e (shard, event_id, agg_type, agg_id, aggver, tenant, type, body, place)
     ORDER BY place
 )
@@ -125,12 +126,8 @@ INSERT INTO signature_transition (
     signature_id, n, from_status, to_status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt,
     digest
 )
-SELECT * FROM unnest(
-    $27::uuid[], $28::bigint[], $29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::uuid[],
-    $35::integer[], $36::timestamptz[], $37::jsonb[], $38::bytea[], $39::bytea[]
-)
+SELECT id, 1, NULL, status, reason, note, actor_type, actor_id, rule_version, at, evidence, salt, step_digest FROM n
 """
-ADDED_COUNT = 26
 
 
 class PostgresSignatureBook:
@@ -181,28 +178,29 @@ class PostgresSignatureBook:
         await self._connection.execute(SETTLE, course_id, at)
 
     async def keep(self, steps: Sequence[Step], news: Sequence[Envelope]) -> None:
-        changed = [step.after for step in steps if step.before is not None]
+        changed = [step for step in steps if step.before is not None]
         # Whatever stops standing first, so that its place is free.
-        await self._change([each for each in changed if not each.stands])
-        await self._change([each for each in changed if each.stands])
-        new = columns([added_columns(step.after) for step in steps if step.before is None], ADDED_COUNT)
-        transitions = zip(*(transition_columns(step.transition) for step in steps), strict=True)
+        await self._change([step for step in changed if not step.after.stands])
+        await self._change([step for step in changed if step.after.stands])
+        new = [added_row(step) for step in steps if step.before is None]
         courses = {step.after.course_id for step in steps if step.after.course_id}
         try:
-            await self._connection.execute(ADD, *new, *transitions, list(courses), *self._outbox.rows(*news))
+            await self._connection.execute(ADD, new, list(courses), *self._outbox.rows(*news))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "signature_key":
                 raise ConflictError("idempotency_key_reused") from error
             raise
         self.announced_in |= self._outbox.shards_of(*news)
 
-    async def _change(self, signatures: Sequence[Signature]) -> None:
-        if not signatures:
+    async def _change(self, steps: Sequence[Step]) -> None:
+        if not steps:
             return
-        changed = zip(*map(changed_columns, signatures), strict=True)
+        changed = zip(*(changed_columns(step.after) for step in steps), strict=True)
         done = await self._connection.execute(CHANGE, *changed)
-        if int(done.removeprefix("UPDATE ")) != len(signatures):
+        if int(done.removeprefix("UPDATE ")) != len(steps):
             raise PreconditionFailedError("version_stale")
+        transitions = zip(*(transition_columns(step.transition) for step in steps), strict=True)
+        await self._connection.execute(ADD_STEPS, *transitions)
 
 
 def to_situation(rows: Sequence[Row]) -> Situation:

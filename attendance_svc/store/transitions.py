@@ -18,7 +18,13 @@ SELECT signature_id, n, from_status, to_status, reason, note, actor_type, actor_
        digest
 FROM signature_transition WHERE signature_id = ANY ($1) ORDER BY signature_id, n
 """
-FIRST = UUID(int=0)
+# Steps of no signature, among those of ids beyond $1, up to $2.
+LIST_STRAY = """
+SELECT signature_id, n FROM signature_transition t
+WHERE signature_id > $1 AND signature_id <= $2 AND NOT EXISTS (SELECT FROM signature WHERE id = t.signature_id)
+ORDER BY signature_id, n
+"""
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 PAGE = 1000
 
 
@@ -45,13 +51,17 @@ def _digest_in(entry: Entry) -> tuple[UUID, str] | None:
 async def check_rows(connection: Connection) -> AsyncIterator[tuple[int, list[dict[str, Any]]]]:
     """Yield how many steps were looked at, and what is wrong, a page of signatures after the other."""
     after = FIRST
-    while signatures := await connection.fetch(LIST_SIGNATURES, after, PAGE):
+    while after != LAST:
+        signatures = await connection.fetch(LIST_SIGNATURES, after, PAGE)
+        last = signatures[-1]["id"] if len(signatures) == PAGE else LAST
         steps: dict[UUID, list[Row]] = {row["id"]: [] for row in signatures}
         for row in await connection.fetch(LIST_TRANSITIONS, list(steps)):
             steps[row["signature_id"]].append(row)
         flaws = [flaw for row in signatures for flaw in _flaws(row, steps[row["id"]])]
+        for stray in await connection.fetch(LIST_STRAY, after, last):
+            flaws.append(_flaw(stray["signature_id"], stray["n"], "is of no signature"))
         yield sum(map(len, steps.values())), flaws
-        after = signatures[-1]["id"]
+        after = last
 
 
 def _flaws(signature: Row, steps: Sequence[Row]) -> list[dict[str, Any]]:
@@ -62,7 +72,11 @@ def _flaws(signature: Row, steps: Sequence[Row]) -> list[dict[str, Any]]:
     found += [(n, "is beyond the signature's version") for n in sorted(numbers) if n > signature["version"]]
     if steps and steps[-1]["to_status"] != signature["status"]:
         found.append((steps[-1]["n"], f"led to {steps[-1]['to_status']}, the signature says {signature['status']}"))
-    return [{"signature_id": signature["id"], "transition": n, "why": why} for n, why in found]
+    return [_flaw(signature["id"], n, why) for n, why in found]
+
+
+def _flaw(signature_id: UUID, n: int, why: str) -> dict[str, Any]:
+    return {"signature_id": signature_id, "transition": n, "why": why}
 
 
 def _is_as_decided(row: Row) -> bool:

@@ -129,6 +129,15 @@ async def test_a_history_that_does_not_lead_to_its_signature_is_found(corrected,
     assert (code, differing) == (1, [{"signature_id": str(corrected), "transition": n, "why": why}])
 
 
+async def test_steps_whose_signature_was_removed_are_found(corrected, verify, tamper):
+    await tamper("DELETE FROM signature WHERE id = $1", corrected)
+
+    code, _, differing, _ = await verify()
+
+    assert code == 1
+    assert differing == [{"signature_id": str(corrected), "transition": n, "why": "is of no signature"} for n in (1, 2)]
+
+
 async def test_a_signature_that_was_removed_with_all_its_history_is_missed_by_the_log(corrected, verify, tamper):
     for table, column in (
         ("signature_transition", "signature_id"),
