@@ -118,24 +118,30 @@ class BeaconReports(Protocol):
 class FlashCodes(Protocol):
     """The issued codes, inside the caller's transaction."""
 
-    async def keep_nonce(self, device_id: DeviceId, nonce: bytes, *, now: datetime, life: timedelta) -> bool:
-        """Record the nonce of a signed request; False when it was used before. Of equal ones exactly one wins."""
+    async def lock(self) -> None:
+        """Let everybody else who issues codes wait for this transaction. Comes before all the rest."""
         ...
 
-    async def lock_student(self, student_id: StudentId) -> None:
-        """Let the student's other requests wait for this transaction."""
+    async def keep_nonces(
+        self, nonces: Sequence[tuple[DeviceId, bytes]], *, now: datetime, life: timedelta
+    ) -> Sequence[bool]:
+        """Record the nonces of signed requests; False for what was used before. Of equal ones the first wins."""
         ...
 
-    async def count_since(self, student_id: StudentId, since: datetime) -> int:
-        """Return how many codes the student was given since then."""
+    async def find(self, ids: Collection[UUID]) -> Mapping[UUID, FlashCode]:
+        """Return those of these codes that were issued."""
         ...
 
-    async def supersede(self, student_id: StudentId, *, at: datetime) -> None:
-        """End the life of the student's codes now; what a beacon read before still counts."""
+    async def count_since(self, students: Collection[StudentId], since: datetime) -> Mapping[StudentId, int]:
+        """Return how many codes each student was given since then."""
         ...
 
-    async def add(self, code: FlashCode, *, free_at: datetime) -> bool:
-        """Keep the code; False when its number is in use or in quarantine (until its `free_at`)."""
+    async def add(self, codes: Sequence[FlashCode], *, quarantine: timedelta, since: datetime) -> Collection[UUID]:
+        """Keep codes, all of other numbers and other students, and return the ids of those that were kept.
+
+        The rest have a number that is in use or in quarantine. The student's codes issued since then end their life
+        when the new one begins; what a beacon read before still counts.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """The one place where beacon_svc chooses its real parts."""
 
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,11 +15,12 @@ from uuid import UUID
 import grpc.aio
 
 from beacon_svc.clients import GrpcAttendanceDesk
-from beacon_svc.commands.codes import CodeRules
+from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_codes
 from beacon_svc.commands.hand_over import HandingOver, Pauses, Settle, SettlingLater, settle_all
 from beacon_svc.commands.logins import LoginRules
 from beacon_svc.commands.proofs import Push, Receipt, take_in_proofs
 from beacon_svc.consumers import AcademicsDoor
+from beacon_svc.domain.proofs import FlashCode
 from beacon_svc.grpc_api import BeaconQueries
 from beacon_svc.http_api.beacons import BeaconsApi
 from beacon_svc.http_api.codes import CodeApi, CodeParts
@@ -36,9 +38,10 @@ from beacon_svc.store.proofs import PostgresProofBook
 from beacon_svc.store.public_keys import PostgresBeaconKeys
 from contracts.rpc.beacon.api.v1.beacon_pb2_grpc import add_BeaconQueryServiceServicer_to_server
 from contracts.rpc.streams.api.v1.streams_pb2_grpc import add_EventLogServiceServicer_to_server
-from infra.batches import robust
+from infra.batches import Work, robust
 from infra.clock import Clock, utc_now
 from infra.coalescer import Coalescer, in_groups
+from infra.device_requests import NONCE_LIFE
 from infra.grpc_client import connect
 from infra.grpc_server import Register
 from infra.http_routes import AnyRoute
@@ -72,6 +75,8 @@ SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
 # Proofs of one transaction and of one call of attendance. More bring no gain, and a transaction must not last long.
 BATCH_COUNT = 256
+# Of 28 bits in a frame, the highest is 0 for codes that the server issues.
+CODE_BITS = 27
 T = TypeVar("T")
 
 
@@ -110,12 +115,14 @@ class Batches:
     intake: Coalescer[Push, Receipt]
     hand_over: Coalescer[Sequence[StoredProof], Mapping[UUID, Outcome]]
     settling: SettlingLater
+    codes: Coalescer[CodeRequest, FlashCode]
 
     async def drain(self) -> None:
         """Wait for what nobody waits for any more."""
         await self.intake.drain()
         await self.hand_over.drain()
         await self.settling.drain()
+        await self.codes.drain()
 
 
 @asynccontextmanager
@@ -241,6 +248,7 @@ def build_batches(shelf: Shelf) -> Batches:
     settling = SettlingLater(settle)
     return Batches(
         settling=settling,
+        codes=Coalescer(build_issuing(shelf), max_batch_count=BATCH_COUNT),
         # One batch at a time: what comes meanwhile makes up a larger one.
         intake=Coalescer(keep, max_batch_count=BATCH_COUNT, weigh=lambda push: len(push.submissions)),
         hand_over=Coalescer(
@@ -270,7 +278,7 @@ def build_routes(shelf: Shelf, batches: Batches) -> list[AnyRoute]:
             now=shelf.now,
         )
     )
-    return [*beacons.routes(), *build_logins(shelf).routes(), *build_codes(shelf).routes(), *proofs.routes()]
+    return [*beacons.routes(), *build_logins(shelf).routes(), *build_codes(shelf, batches).routes(), *proofs.routes()]
 
 
 def build_logins(shelf: Shelf) -> LoginApi:
@@ -292,22 +300,26 @@ def build_logins(shelf: Shelf) -> LoginApi:
     )
 
 
-def build_codes(shelf: Shelf) -> CodeApi:
+def build_codes(shelf: Shelf, batches: Batches) -> CodeApi:
     """Return the door that students' phones ask for codes."""
-    settings = shelf.settings
     return CodeApi(
-        CodeParts(
-            open_codes=partial(open_store, shelf.pool, PostgresFlashCodes),
-            devices=shelf.devices,
-            rules=CodeRules(
-                life=timedelta(seconds=settings.flash_code_s),
-                quarantine=timedelta(seconds=settings.flash_code_quarantine_s),
-                most_per_minute=settings.flash_codes_per_minute_count,
-            ),
-            origin=settings.public_origin,
-            now=shelf.now,
-        )
+        CodeParts(issue=batches.codes.submit, devices=shelf.devices, origin=shelf.settings.public_origin, now=shelf.now)
     )
+
+
+def build_issuing(shelf: Shelf) -> Work[CodeRequest, FlashCode]:
+    """Return what issues codes, those of many phones in one transaction."""
+    settings = shelf.settings
+    rules = CodeRules(
+        life=timedelta(seconds=settings.flash_code_s),
+        quarantine=timedelta(seconds=settings.flash_code_quarantine_s),
+        most_per_minute=settings.flash_codes_per_minute_count,
+        nonce_life=NONCE_LIFE,
+        draw=lambda: secrets.randbits(CODE_BITS),
+    )
+    open_codes = partial(open_store, shelf.pool, PostgresFlashCodes)
+    issue = partial(issue_flash_codes, rules=rules, open_codes=open_codes, now=shelf.now)
+    return robust(issue, draw=SystemRandom().random)
 
 
 @asynccontextmanager

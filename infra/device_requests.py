@@ -24,13 +24,18 @@ TIMESTAMP = re.compile(r"[1-9][0-9]{0,12}")
 KID = re.compile(r"[0-9a-f]{16}")
 HEADERS = ("X-Device-Id", "X-Device-Kid", "X-Device-Timestamp", "X-Device-Nonce", "X-Device-Signature")
 
-# Expired rows of the same owner go first, so the table stays as small as the traffic of two minutes.
-FORGET_NONCES = "DELETE FROM seen_nonce WHERE owner_id = ANY ($1) AND expires_at < $2"
+# Expired rows of the same owners go, so the table stays as small as the traffic of two minutes; one that is used again
+# is not deleted but renewed, since one statement may change a row once.
 # In one order, so that batches do not wait for each other in a circle.
 KEEP_NONCES = """
-INSERT INTO seen_nonce (owner_id, nonce, expires_at)
-SELECT owner_id, nonce, $3 FROM unnest($1::uuid[], $2::bytea[]) AS n (owner_id, nonce) ORDER BY owner_id, nonce
-ON CONFLICT DO NOTHING RETURNING owner_id, nonce
+WITH forgotten AS (
+    DELETE FROM seen_nonce WHERE owner_id = ANY ($1) AND expires_at < $4 AND nonce <> ALL ($2)
+)
+INSERT INTO seen_nonce AS known (owner_id, nonce, expires_at)
+SELECT DISTINCT owner_id, nonce, $3::timestamptz FROM unnest($1::uuid[], $2::bytea[]) AS n (owner_id, nonce)
+ORDER BY owner_id, nonce
+ON CONFLICT (owner_id, nonce) DO UPDATE SET expires_at = excluded.expires_at WHERE known.expires_at < $4
+RETURNING owner_id, nonce
 """
 Nonce = tuple[UUID, bytes]  # whose, and its 16 bytes
 
@@ -138,8 +143,7 @@ async def keep_nonces(
 ) -> Sequence[bool]:
     """Do the same for many, in their order: of equal ones among them the first wins."""
     owners, values = [owner_id for owner_id, _ in nonces], [nonce for _, nonce in nonces]
-    await connection.execute(FORGET_NONCES, owners, now)
-    rows = await connection.fetch(KEEP_NONCES, owners, values, now + life)
+    rows = await connection.fetch(KEEP_NONCES, owners, values, now + life, now)
     new = {(row["owner_id"], row["nonce"]) for row in rows}
     answers: list[bool] = []
     for nonce in nonces:

@@ -6,7 +6,7 @@ from datetime import datetime
 from attendance_svc.ports import OwnPhone
 from infra.coalescer import Coalescer
 from infra.device_requests import NONCE_LIFE, Nonce, keep_nonces
-from infra.postgres import Pool, transaction
+from infra.postgres import Pool, connection
 
 
 class PostgresNonces:
@@ -25,5 +25,5 @@ class PostgresNonces:
 
     async def _keep(self, wanted: Sequence[tuple[Nonce, datetime]]) -> Sequence[bool]:
         now = max(now for _, now in wanted)
-        async with transaction(self._pool) as connection:
-            return await keep_nonces(connection, [nonce for nonce, _ in wanted], now=now, life=NONCE_LIFE)
+        async with connection(self._pool) as lent:
+            return await keep_nonces(lent, [nonce for nonce, _ in wanted], now=now, life=NONCE_LIFE)

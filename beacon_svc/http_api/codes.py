@@ -1,14 +1,14 @@
 """The door through which a student's phone gets a code to blink."""
 
-import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_code
-from beacon_svc.ports import OpenCodes
-from contracts.ids import CourseId, DeviceId, SchoolId, StudentId
-from contracts.problems import ConflictError, ForbiddenError
+from beacon_svc.commands.codes import CodeRequest
+from beacon_svc.domain.proofs import FlashCode
+from contracts.ids import CourseId, DeviceId, SchoolId, StudentId, new_id
+from contracts.problems import ForbiddenError
 from infra.clock import Clock
-from infra.device_requests import NONCE_LIFE, SignedRequest, check, read_signed_request
+from infra.device_requests import SignedRequest, check, read_signed_request
 from infra.http_bodies import Answer, Body, Id, NoQuery
 from infra.http_routes import AnyRoute, Call, Reply, Route
 from infra.optical_frame import SYMBOLS_PER_S, encode
@@ -16,8 +16,6 @@ from infra.student_devices import GrpcStudentDevices
 from infra.tokens import CallerType
 
 STUDENTS: frozenset[CallerType] = frozenset(("student",))
-# Of 28 bits in a frame, the highest is 0 for codes that the server issues.
-CODE_BITS = 27
 
 
 class CodeBody(Body):
@@ -37,11 +35,10 @@ class CodeAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeParts:
-    """What the door needs. origin: what phones sign for."""
+    """What the door needs. issue: gives a code, together with others. origin: what phones sign for."""
 
-    open_codes: OpenCodes
+    issue: Callable[[CodeRequest], Awaitable[FlashCode]]
     devices: GrpcStudentDevices
-    rules: CodeRules
     origin: str
     now: Clock
 
@@ -68,24 +65,21 @@ class CodeApi:
         ]
 
     async def post_code(self, call: Call[CodeBody, NoQuery]) -> Reply:
-        parts, caller, now = self._parts, call.caller, self._parts.now()
+        caller = call.caller
         if caller.school_id is None:
             raise ForbiddenError("forbidden")
         student_id = StudentId(caller.id)
         signed = read_signed_request(call.request.headers, method="POST", path=call.request.raw_path, body=call.raw)
         await self._check_device(signed, student_id)
         request = CodeRequest(
+            id=new_id(),
             school_id=SchoolId(caller.school_id),
             student_id=student_id,
             device_id=DeviceId(signed.device_id),
             course_id=CourseId(call.body.course_id),
+            nonce=signed.nonce,
         )
-        async with parts.open_codes() as codes:
-            if not await codes.keep_nonce(request.device_id, signed.nonce, now=now, life=NONCE_LIFE):
-                raise ConflictError("replay")
-            code = await issue_flash_code(
-                request, rules=parts.rules, codes=codes, draw=lambda: secrets.randbits(CODE_BITS), now=now
-            )
+        code = await self._parts.issue(request)
         life = code.expires_at - code.issued_at
         answer = CodeAnswer(code=code.code, expires_in=int(life.total_seconds()), symbols=encode(code.code))
         return Reply(status=201, body=answer, headers={"Cache-Control": "no-store"})

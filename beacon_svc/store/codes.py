@@ -1,21 +1,42 @@
 """The codes that phones were given."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from beacon_svc.domain.proofs import FlashCode
 from contracts.ids import DeviceId, StudentId
-from infra.device_requests import keep_nonce
-from infra.postgres import Connection
+from infra.device_requests import keep_nonces
+from infra.postgres import Connection, columns
 
-LOCK_STUDENT = "SELECT pg_advisory_xact_lock(hashtextextended('flash_code:' || $1::text, 0))"
-# OFFSET 0 keeps the times apart: else a plan may look through everybody's codes of that time.
-COUNT = """
-SELECT count(*) FROM (SELECT issued_at FROM flash_code WHERE student_id = $1 OFFSET 0) AS c WHERE issued_at > $2
+# One for all: whoever issues codes sees every number in use and how many codes a student has.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('flash_code', 0))"
+FIND = """
+SELECT id, code, school_id, student_id, device_id, course_id, issued_at, expires_at FROM flash_code WHERE id = ANY($1)
 """
-SUPERSEDE = "UPDATE flash_code SET expires_at = $2 WHERE student_id = $1 AND expires_at > $2"
+COUNT = """
+SELECT w.student_id, c.count FROM unnest($1::uuid[]) AS w (student_id) CROSS JOIN LATERAL (
+    SELECT count(*) FROM flash_code WHERE student_id = w.student_id AND issued_at > $2
+) AS c
+"""
+# Codes are locked in the order in which proofs lock them, so that nobody waits in a circle.
 ADD = """
-INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+WITH added AS (
+    INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)
+    SELECT n.*, n.expires_at + $9
+    FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[],
+                $8::timestamptz[])
+         AS n (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at)
+    WHERE NOT EXISTS (SELECT FROM flash_code AS f WHERE f.code = n.code AND f.free_at > n.issued_at OFFSET 0)
+    RETURNING id, student_id, issued_at
+), superseded AS (
+    SELECT c.id, a.issued_at AS ended_at FROM added AS a CROSS JOIN LATERAL (
+        SELECT * FROM flash_code WHERE student_id = a.student_id AND issued_at > $10 AND expires_at > a.issued_at
+    ) AS c ORDER BY c.school_id, c.code, c.issued_at FOR UPDATE OF c
+), ended AS (
+    UPDATE flash_code AS c SET expires_at = s.ended_at FROM superseded AS s WHERE c.id = s.id
+)
+SELECT id FROM added
 """
 
 
@@ -25,19 +46,27 @@ class PostgresFlashCodes:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep_nonce(self, device_id: DeviceId, nonce: bytes, *, now: datetime, life: timedelta) -> bool:
-        return await keep_nonce(self._connection, owner_id=device_id, nonce=nonce, now=now, life=life)
+    async def lock(self) -> None:
+        await self._connection.execute(LOCK)
 
-    async def lock_student(self, student_id: StudentId) -> None:
-        await self._connection.execute(LOCK_STUDENT, str(student_id))
+    async def keep_nonces(
+        self, nonces: Sequence[tuple[DeviceId, bytes]], *, now: datetime, life: timedelta
+    ) -> Sequence[bool]:
+        return await keep_nonces(self._connection, nonces, now=now, life=life)
 
-    async def count_since(self, student_id: StudentId, since: datetime) -> int:
-        return int(await self._connection.fetchval(COUNT, student_id, since))
+    async def find(self, ids: Collection[UUID]) -> Mapping[UUID, FlashCode]:
+        return {row["id"]: FlashCode(**dict(row)) for row in await self._connection.fetch(FIND, list(ids))}
 
-    async def supersede(self, student_id: StudentId, *, at: datetime) -> None:
-        await self._connection.execute(SUPERSEDE, student_id, at)
+    async def count_since(self, students: Collection[StudentId], since: datetime) -> Mapping[StudentId, int]:
+        rows = await self._connection.fetch(COUNT, list(students), since)
+        return {row["student_id"]: row["count"] for row in rows}
 
-    async def add(self, code: FlashCode, *, free_at: datetime) -> bool:
-        whose = (code.school_id, code.student_id, code.device_id, code.course_id)
-        times = (code.issued_at, code.expires_at, free_at)
-        return await self._connection.execute(ADD, code.id, code.code, *whose, *times) == "INSERT 0 1"
+    async def add(self, codes: Sequence[FlashCode], *, quarantine: timedelta, since: datetime) -> Collection[UUID]:
+        new = columns([_row_of(code) for code in codes], 8)
+        return [row["id"] for row in await self._connection.fetch(ADD, *new, quarantine, since)]
+
+
+def _row_of(code: FlashCode) -> tuple[object, ...]:
+    """Columns as in ADD."""
+    whose = (code.school_id, code.student_id, code.device_id, code.course_id)
+    return (code.id, code.code, *whose, code.issued_at, code.expires_at)

@@ -5,6 +5,7 @@ import importlib
 import asyncpg
 import pytest
 
+from beacon_svc import jobs
 from beacon_svc.store import codes, proofs
 from infra.postgres import create_pool
 from tests.plans import indexes_of, scans_of
@@ -68,12 +69,20 @@ async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(data
             assert not whole, name
 
 
-@pytest.mark.parametrize("name", ["COUNT", "SUPERSEDE"])
-async def test_a_students_codes_are_found_among_everybodys_by_student(databases, name):
+@pytest.mark.parametrize(
+    ("sql", "indexes"),
+    [
+        (codes.COUNT, {"flash_code_student"}),
+        (codes.ADD, {"flash_code_student", "flash_code_number", "flash_code_pkey"}),
+        (jobs.FORGET_CODES, {"flash_code_day", "flash_code_pkey"}),
+    ],
+    ids=["count", "add", "forget"],
+)
+async def test_codes_are_found_among_everybodys_by_what_is_asked_for(databases, sql, indexes):
     urls = await databases("beacon")
     owner = await asyncpg.connect(urls.admin_url)
     await owner.execute("ANALYZE")
     await owner.close()
 
     async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
-        assert await indexes_of(lent, getattr(codes, name), "flash_code") == {"flash_code_student"}
+        assert await indexes_of(lent, sql, "flash_code") == indexes

@@ -2,12 +2,28 @@
 
 import asyncio
 import json
+import secrets
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
-from beacon_svc.http_api import codes
+import pytest
+
+from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_codes
+from beacon_svc.store import codes
+from beacon_svc.store.codes import PostgresFlashCodes
+from beacon_svc.wiring import open_store
+from contracts.ids import new_id
 from infra.demo.devices import new_key
+from infra.device_requests import NONCE_LIFE
 from infra.optical_frame import decode
+from tests.integration.beacon.test_races import SOMEBODY_WAITS
+from tests.waiting import until
+
+ISSUED_ELSEWHERE = """
+INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)
+VALUES ($1, 5, $1, $1, $1, $1, $2, $3, $3)
+"""
 
 
 async def asked(service, phone, doors=None):
@@ -114,25 +130,118 @@ async def test_while_identity_is_away_the_door_says_so(service):
     assert await service.pool.fetchval("SELECT count(*) FROM flash_code") == 0
 
 
-async def test_a_number_in_use_or_in_quarantine_is_not_issued_again(service):
-    statement = """
-    INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)
-    VALUES ($1, 5, $1, $1, $1, $1, $2, $3, $3) ON CONFLICT DO NOTHING
-    """
-    start, life = service.now(), timedelta(seconds=140)
-    moments = [start, start + life - timedelta(milliseconds=1), start + life]
+@pytest.fixture
+def draws(monkeypatch):
+    """`draws(5, 6)`: these numbers are drawn one after the other, the last again and again."""
 
-    made = [await service.pool.execute(statement, uuid4(), moment, moment + life) for moment in moments]
+    def draw(*numbers):
+        left, others = list(numbers), secrets.randbits
+        monkeypatch.setattr(
+            secrets,
+            "randbits",
+            lambda bits: others(bits) if bits != 27 else left.pop(0) if len(left) > 1 else left[0],
+        )
 
-    assert made == ["INSERT 0 1", "INSERT 0 0", "INSERT 0 1"]
+    return draw
 
 
-async def test_when_no_number_is_free_the_door_says_so_and_the_old_code_lives_on(service, monkeypatch):
-    phone, other = service.a_phone(), service.a_phone()
-    monkeypatch.setattr(codes.secrets, "randbits", lambda _bits: 5)
-    (await asked(service, phone)).expect(201)
+async def test_a_number_in_use_or_in_quarantine_is_not_issued_again(service, draws):
+    draws(5)
+    (await asked(service, service.a_phone())).expect(201)
 
-    refused = await asked(service, other)
+    words = []
+    for milliseconds in (19_999, 120_000, 1):
+        service.now.forward(milliseconds=milliseconds)
+        words.append((await asked(service, service.a_phone())).word)
+
+    assert words == ["overloaded", "overloaded", "201"]
+
+
+async def test_when_no_number_is_free_the_door_says_so_and_the_old_code_lives_on(service, draws):
+    draws(5)
+    phone = service.a_phone()
+    first = (await asked(service, phone)).expect(201)
+
+    refused = await asked(service, phone)
 
     assert (refused.status, refused.word) == (503, "overloaded")
+    [code] = await service.pool.fetch("SELECT * FROM flash_code")
+    assert (code["code"], code["expires_at"]) == (first["code"], service.now() + timedelta(seconds=20))
+
+
+async def test_of_two_that_draw_one_number_at_once_one_draws_again(service, draws):
+    draws(5, 5, 6)
+
+    answers = await asyncio.gather(*(asked(service, service.a_phone()) for _ in range(2)))
+
+    assert sorted(answer.expect(201)["code"] for answer in answers) == [5, 6]
+
+
+async def test_the_next_code_ends_the_life_of_the_one_before(service):
+    phone, other = service.a_phone(), service.a_phone()
+    for each in (other, phone):
+        (await asked(service, each)).expect(201)
+    service.now.forward(seconds=7)
+
+    (await asked(service, phone)).expect(201)
+
+    rows = await service.pool.fetch("SELECT expires_at - issued_at AS life FROM flash_code ORDER BY issued_at, life")
+    assert [row["life"].total_seconds() for row in rows] == [7, 20, 20]
+
+
+async def test_a_student_who_asks_many_times_at_once_has_one_live_code_and_no_more_than_six(service):
+    phone = service.a_phone()
+
+    answers = await asyncio.gather(*(asked(service, phone) for _ in range(9)))
+
+    assert sorted(answer.word for answer in answers) == ["201"] * 6 + ["rate_limited"] * 3
+    alive = "SELECT count(*) FROM flash_code WHERE expires_at > $1"
+    assert await service.pool.fetchval(alive, service.now()) == 1
+
+
+async def test_phones_that_ask_at_once_share_a_transaction(service):
+    phones = [service.a_phone() for _ in range(40)]
+
+    answers = await asyncio.gather(*(asked(service, phone) for phone in phones))
+
+    assert len({answer.expect(201)["code"] for answer in answers}) == 40
+    students = await service.pool.fetch("SELECT student_id FROM flash_code")
+    assert {row["student_id"] for row in students} == {phone.student_id for phone in phones}
+    assert await service.pool.fetchval("SELECT count(DISTINCT xmin::text) FROM flash_code") < 20
+
+
+async def test_a_request_whose_commit_nobody_heard_of_gets_its_code_again_and_a_replay_none(service):
+    rules = CodeRules(
+        life=timedelta(seconds=20),
+        quarantine=timedelta(seconds=120),
+        most_per_minute=6,
+        nonce_life=NONCE_LIFE,
+        draw=lambda: secrets.randbits(27),
+    )
+    open_codes = partial(open_store, service.pool, PostgresFlashCodes)
+    ids = {name: uuid4() for name in ("school_id", "student_id", "device_id", "course_id")}
+    mine, replayed = (CodeRequest(id=new_id(), nonce=bytes(16), **ids) for _ in range(2))
+
+    async def issue(*requests):
+        return await issue_flash_codes(requests, rules=rules, open_codes=open_codes, now=service.now)
+
+    [first] = await issue(mine)
+    again, replay = await issue(mine, replayed)
+
+    assert (again, replay.code) == (first, "replay")
     assert await service.pool.fetchval("SELECT count(*) FROM flash_code") == 1
+
+
+async def test_who_issues_elsewhere_is_waited_for(service, draws):
+    draws(5, 6)
+    phone = service.a_phone()
+
+    async with service.pool.acquire() as other:
+        async with other.transaction():
+            await other.execute(codes.LOCK)
+            asking = asyncio.create_task(asked(service, phone))
+            await until(lambda: service.pool.fetchval(SOMEBODY_WAITS))
+            await other.execute(ISSUED_ELSEWHERE, uuid4(), service.now(), service.now() + timedelta(seconds=140))
+        answer = await asking
+
+    assert answer.expect(201)["code"] == 6
