@@ -1,58 +1,68 @@
-"""Give committed events their positions: the two-step seal, and the log as the relay reads it.
+"""Give committed events their positions: compare and extend, and the log as the relay reads it.
 
-Positions are given after commit, so there are no holes to wait for and nothing to skip. Lock first, number in
-the next statement: one statement would number with a snapshot from before the lock, and two relays could give
-the same position twice.
+Positions are given after commit, so there are no holes to wait for and nothing to skip. What is pending and where a
+log ends is read first, without a lock; then one statement adds the entries if the log still ends there. Only that
+takes events away and moves the end, so two relays give no position twice, and one that stops in between holds nothing.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
 from uuid import UUID
 
 import asyncpg
 
 from infra.coalescer import Coalescer
-from infra.postgres import Connection, Pool
+from infra.postgres import Connection, Pool, columns
 from streams.chain import seal_after
 from streams.entries import Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Evidence, LogWentBackError, Sealed, ShardMissingError, went_back
 
-LOCK = """
-SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = ANY ($1::smallint[]) ORDER BY shard
-FOR UPDATE SKIP LOCKED
-"""
 FIND = "SELECT *, clock_timestamp() AS now FROM streams_shard WHERE shard = $1"
-PENDING = """
-SELECT p.id, w.shard, p.body FROM unnest($1::smallint[], $2::integer[]) AS w (shard, most) CROSS JOIN LATERAL (
-    SELECT id, body FROM streams_pending WHERE shard = w.shard ORDER BY id LIMIT w.most
+# now() is from before this statement sees anything: whatever was committed earlier is in `bodies` or sealed already.
+NEWS = """
+SELECT s.*, now() AS now, coalesce(p.ids, '{}') AS ids, coalesce(p.bodies, '{}') AS bodies
+FROM unnest($1::smallint[], $2::integer[]) AS w (shard, most) JOIN streams_shard AS s USING (shard)
+CROSS JOIN LATERAL (
+    SELECT array_agg(id ORDER BY id) AS ids, array_agg(body ORDER BY id) AS bodies
+    FROM (SELECT id, body FROM streams_pending WHERE shard = w.shard ORDER BY id LIMIT w.most) AS oldest
 ) AS p
 """
-# The events go from table to table; only what sealing adds comes from here.
-SEAL = """
-WITH taken AS (
-    DELETE FROM streams_pending p
-    USING unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])
-          AS s (id, sealed_ms, pos, salt, commit, prev_hash, hash)
-    WHERE p.id = s.id
-    RETURNING shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+# The events go from table to table; only what sealing adds comes from here. $9: whether to wait for the disk. Losing a
+# promise in a crash is harmless: the next one is newer. The division refuses everything if an event is gone.
+EXTEND = """
+WITH held AS MATERIALIZED (
+    SELECT h.*
+    FROM streams_shard AS s
+    JOIN unnest($1::smallint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
+                $8::timestamptz[])
+         AS h (shard, before_pos, before_hash, last_pos, last_ms, last_hash, closed_pos, closed_t) USING (shard)
+    WHERE s.last_pos = h.before_pos AND s.last_hash = h.before_hash
+      AND ($9 OR set_config('synchronous_commit', 'off', true) = 'off')
+    ORDER BY shard FOR UPDATE OF s SKIP LOCKED
+), moved AS (
+    UPDATE streams_shard AS s
+    SET last_pos = h.last_pos, last_ms = h.last_ms, last_hash = h.last_hash,
+        closed_pos = greatest(s.closed_pos, h.closed_pos), closed_t = greatest(s.closed_t, h.closed_t)
+    FROM held AS h WHERE s.shard = h.shard RETURNING s.shard
+), wanted AS (
+    SELECT e.*
+    FROM unnest($10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[],
+                $16::bytea[], $17::bytea[])
+         AS e (shard, id, sealed_ms, pos, salt, commit, prev_hash, hash)
+    WHERE shard IN (SELECT shard FROM moved)
+), taken AS (
+    DELETE FROM streams_pending AS p USING wanted AS e
+    WHERE p.shard = e.shard AND p.id = e.id
+    RETURNING p.shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
               salt, commit, prev_hash, hash
+), sealed AS (
+    INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
+                             salt, commit, prev_hash, hash)
+    SELECT * FROM taken RETURNING pos
 )
-INSERT INTO streams_log (shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
-                         salt, commit, prev_hash, hash)
-SELECT * FROM taken
-"""
-# $7: whether to wait for the disk. Losing a promise in a crash is harmless: the next one is newer.
-MOVE = """
-UPDATE streams_shard AS s
-SET last_pos = h.last_pos, last_ms = h.last_ms, last_hash = h.last_hash, closed_pos = h.closed_pos,
-    closed_t = h.closed_t
-FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::timestamptz[])
-     AS h (shard, last_pos, last_ms, last_hash, closed_pos, closed_t)
-WHERE s.shard = h.shard AND ($7 OR set_config('synchronous_commit', 'off', true) = 'off')
+SELECT shard FROM moved WHERE 1 / ((SELECT count(*) FROM sealed) = (SELECT count(*) FROM wanted))::integer = 1
 """
 AFTER = """
 SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
@@ -63,6 +73,7 @@ FIRST = "SELECT pos FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos 
 FLOOR = """
 SELECT pos FROM streams_log WHERE shard = $1 AND sealed_ms < $2 ORDER BY sealed_ms DESC, pos DESC LIMIT 1
 """
+SEALED_COLUMNS = 8
 JUMP = timedelta(seconds=60)
 # What the stream holds at least; older entries are read from the log.
 KEPT_IN_STREAM = timedelta(hours=48)
@@ -110,7 +121,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """What one sealing of one shard adds. pending_ids: of the entries, while they were pending."""
+    """What one sealing of one shard adds to a log that ends with `before`.
+
+    pending_ids: of the entries, while they were pending.
+    """
 
     before: Head
     head: Head
@@ -134,62 +148,59 @@ class Sealer:
         return await self._sealing.submit(wish)
 
     async def _seal(self, wishes: Sequence[Wish]) -> Sequence[Extension | BaseException | None]:
-        found: dict[int, Extension | BaseException | None] = {}
-        async with self._pool.acquire() as connection, connection.transaction(isolation="read_committed"):
-            rows = await connection.fetch(LOCK, [wish.shard for wish in wishes])
-            heads = {row["shard"]: head_of(row) for row in rows}
-            good: list[Wish] = []
-            for wish in wishes:
-                try:
-                    if wish.shard in heads:
-                        wish.check(heads[wish.shard])
-                        good.append(wish)
-                    else:
-                        await find_head(connection, wish.shard)
-                        found[wish.shard] = None
-                except (LogWentBackError, ClockJumpedError, ShardMissingError) as error:
-                    found[wish.shard] = error
-            found |= await self._extend(connection, good, heads)
-        return [found[wish.shard] for wish in wishes]
-
-    async def _extend(
-        self, connection: Connection, wishes: Sequence[Wish], heads: Mapping[int, Head]
-    ) -> dict[int, Extension]:
-        shards, limits = [wish.shard for wish in wishes], [wish.limit for wish in wishes]
-        # Whatever was committed before the heads' `now` is seen by this statement, for it began later.
-        pending: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
-        for row in sorted(await connection.fetch(PENDING, shards, limits), key=itemgetter("id")):
-            pending[row["shard"]].append(row)
-        runs = {wish.shard: _run(wish, heads[wish.shard], pending[wish.shard]) for wish in wishes}
-        sealed = [pair for run in runs.values() for pair in zip(run.pending_ids, run.entries, strict=True)]
-        if sealed:
-            done = await connection.execute(SEAL, *zip(*(_sealed_row(*pair) for pair in sealed), strict=True))
-            if int(done.removeprefix("INSERT 0 ")) != len(sealed):
-                raise asyncpg.SerializationError("pending events were taken by somebody who does not hold their shard")
-        if runs:
-            moved = zip(*(_head_row(shard, run.head) for shard, run in runs.items()), strict=True)
-            await connection.execute(MOVE, *moved, bool(sealed))
-        return runs
+        async with self._pool.acquire() as connection:
+            runs = await prepare_runs(connection, wishes)
+            good = {shard: run for shard, run in runs.items() if isinstance(run, Extension)}
+            moved = await extend(connection, good) if good else ()
+        return [None if wish.shard in good.keys() - moved else runs[wish.shard] for wish in wishes]
 
 
-def _run(wish: Wish, before: Head, rows: Sequence[asyncpg.Record]) -> Extension:
-    entries = sealed_after(before, wish.shard, [row["body"] for row in rows])
+Refused = LogWentBackError | ClockJumpedError | ShardMissingError
+
+
+async def prepare_runs(connection: Connection, wishes: Sequence[Wish]) -> dict[int, Extension | Refused]:
+    """Return for each shard how its log would go on, all as of one moment, or why it may not. Nothing is written."""
+    rows = await connection.fetch(NEWS, [wish.shard for wish in wishes], [wish.limit for wish in wishes])
+    of_shard = {row["shard"]: row for row in rows}
+    runs: dict[int, Extension | Refused] = {}
+    for wish in wishes:
+        try:
+            runs[wish.shard] = _run(wish, of_shard.get(wish.shard))
+        except (LogWentBackError, ClockJumpedError, ShardMissingError) as error:
+            runs[wish.shard] = error
+    return runs
+
+
+async def extend(connection: Connection, runs: Mapping[int, Extension]) -> set[int]:
+    """Make `runs` the end of their logs, in one statement; return the shards of which it still followed the end."""
+    entries = [pair for run in runs.values() for pair in zip(run.pending_ids, run.entries, strict=True)]
+    heads = zip(*(_head_row(shard, run) for shard, run in runs.items()), strict=True)
+    sealed = columns([_sealed_row(*pair) for pair in entries], SEALED_COLUMNS)
+    return {row["shard"] for row in await connection.fetch(EXTEND, *heads, bool(entries), *sealed)}
+
+
+def _run(wish: Wish, row: asyncpg.Record | None) -> Extension:
+    if row is None:
+        raise ShardMissingError(f"shard {wish.shard}")
+    before = head_of(row)
+    wish.check(before)
+    entries = sealed_after(before, wish.shard, row["bodies"])
     last = entries[-1].place if entries else before.last
-    drained = len(rows) < wish.limit
+    drained = len(entries) < wish.limit
     head = Head(base=before.base, last=last, closed=_closed(before, last, drained=drained), now=before.now)
-    ids = [row["id"] for row in rows]
-    return Extension(before=before, head=head, pending_ids=ids, entries=entries, drained=drained)
+    return Extension(before=before, head=head, pending_ids=row["ids"], entries=entries, drained=drained)
 
 
 def _sealed_row(pending_id: int, entry: Entry) -> tuple[object, ...]:
-    """Columns as in SEAL."""
-    return pending_id, entry.ms, entry.pos, entry.salt, entry.commit, entry.prev_hash, entry.hash
+    """Columns as in EXTEND."""
+    return entry.shard, pending_id, entry.ms, entry.pos, entry.salt, entry.commit, entry.prev_hash, entry.hash
 
 
-def _head_row(shard: int, head: Head) -> tuple[object, ...]:
-    """Columns as in MOVE."""
-    last, closed = head.last, head.closed
-    return shard, last.pos, last.ms, last.hash, closed.pos if closed else 0, closed.t if closed else None
+def _head_row(shard: int, run: Extension) -> tuple[object, ...]:
+    """Columns as in EXTEND."""
+    before, last, closed = run.before.last, run.head.last, run.head.closed
+    promised = (closed.pos, closed.t) if closed else (0, None)
+    return shard, before.pos, before.hash, last.pos, last.ms, last.hash, *promised
 
 
 @dataclass(slots=True, kw_only=True)

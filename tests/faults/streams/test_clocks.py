@@ -14,6 +14,8 @@ CREATE TABLE another.clock (ahead interval NOT NULL);
 INSERT INTO another.clock VALUES ('0');
 CREATE FUNCTION another.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
 RETURN pg_catalog.clock_timestamp() + (SELECT ahead FROM another.clock);
+CREATE FUNCTION another.now() RETURNS timestamptz LANGUAGE sql STABLE
+RETURN pg_catalog.now() + (SELECT ahead FROM another.clock);
 """
 NOT_RISING = """
 SELECT count(*) FROM (SELECT sealed_ms - lag(sealed_ms) OVER (PARTITION BY shard ORDER BY pos) AS step FROM streams_log)

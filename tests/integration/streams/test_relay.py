@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from streams.append import Appended, Appender, Mismatch, RedisStreamWriter
@@ -11,7 +12,7 @@ from streams.codec import read_entry
 from streams.entries import NOTHING, StreamId, parse_stream_id
 from streams.ledger import LogWentBackError
 from streams.redis_client import writer_client
-from streams.seal import LOCK, PostgresLedger, Sealer
+from streams.seal import ClockWatch, PostgresLedger, Sealer, Wish, extend, prepare_runs
 from tests.streams_builders import SCHOOLS, SOURCE
 from tests.waiting import until
 
@@ -85,7 +86,7 @@ async def test_while_one_relay_seals_another_takes_nothing_and_promises_nothing(
     await writer.paint(3)
     before = await pool.fetchrow("SELECT * FROM streams_shard WHERE shard = 0")
     async with pool.acquire() as sealing, sealing.transaction():
-        await sealing.execute(LOCK, [0])
+        await sealing.execute("SELECT FROM streams_shard WHERE shard = 0 FOR UPDATE")
 
         assert await PostgresLedger(pool=pool, shard=0).seal(limit=10, seen=None) is None
 
@@ -145,6 +146,49 @@ async def test_a_flushed_stream_is_filled_again_with_the_same_ids(redis, writer,
     await all_turns(one)
 
     assert await redis.xrange(KEY) == before
+
+
+async def test_a_relay_that_another_one_overtook_adds_nothing(pool, writer):
+    """Nor does it hold up the shards that it seals together with the one that has moved on."""
+    for shard in (0, 1):
+        await writer.paint(3, school=SCHOOLS[shard])
+    wishes = [Wish(shard=shard, limit=10, seen=None, clock=ClockWatch()) for shard in (0, 1)]
+    async with pool.acquire() as connection:
+        runs = await prepare_runs(connection, wishes)
+        await PostgresLedger(pool=pool, shard=0).seal(limit=2, seen=None)
+
+        assert await extend(connection, runs) == {1}
+
+    logs = await pool.fetch("SELECT shard, max(pos) AS last, count(*) FROM streams_log GROUP BY shard ORDER BY shard")
+    assert [tuple(row) for row in logs] == [(0, 2, 2), (1, 3, 3)]
+    assert await pool.fetchval("SELECT count(*) FROM streams_pending") == 1
+
+
+async def test_an_event_that_is_gone_when_it_is_to_be_sealed_seals_nothing(pool, writer):
+    await writer.paint(3)
+    async with pool.acquire() as connection:
+        runs = await prepare_runs(connection, [Wish(shard=0, limit=10, seen=None, clock=ClockWatch())])
+        await connection.execute("DELETE FROM streams_pending WHERE id = (SELECT min(id) FROM streams_pending)")
+
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await extend(connection, runs)
+
+    assert await pool.fetchval("SELECT last_pos FROM streams_shard WHERE shard = 0") == 0
+    assert await log(pool) == []
+
+
+async def test_a_promise_never_falls_whoever_made_it(pool):
+    """Not even where another relay promised in between, and the log ends where it did."""
+    wish = Wish(shard=0, limit=10, seen=None, clock=ClockWatch())
+    ledger = PostgresLedger(pool=pool, shard=0)
+    async with pool.acquire() as connection:
+        runs = await prepare_runs(connection, [wish])
+        await ledger.seal(limit=10, seen=None)
+        newer = (await ledger.head()).closed
+
+        assert await extend(connection, runs) == {0}
+
+    assert (await ledger.head()).closed == newer
 
 
 async def test_a_stream_that_lost_its_tail_gets_exactly_the_tail_again(redis, writer, relay):
