@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import grpc.aio
+from asyncpg.pgproto import pgproto
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from attendance_svc.commands.asking import Sources
@@ -20,7 +21,7 @@ from attendance_svc.domain.attempts import Attempt, Method, Status
 from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import Answer
 from contracts.events.envelope import Cause
-from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, canonical_uuid, new_id
+from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId, new_id
 from contracts.problems import InvalidInputError, ProblemError
 from contracts.rpc.attendance.api.v1 import attendance_pb2 as pb
 from contracts.rpc.attendance.api.v1 import attendance_pb2_grpc as rpc
@@ -49,10 +50,12 @@ FLAG = re.compile(r"[a-z_]{1,40}")
 MAX_FLAGS = 16
 MAX_PROOF_BYTES = 16_384
 MAX_ATTEMPTS = 512
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+NANOS = 1_000_000_000
 LATEST_AHEAD = timedelta(days=3652)
 # A clock that is this far off says nothing; more would leave what a datetime can hold.
-MAX_UNCERTAINTY = timedelta(days=365)
+MAX_UNCERTAINTY_MS = 365 * 24 * 3_600_000
 log = logger(__name__)
 TOKEN_KEY = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
 
@@ -166,9 +169,13 @@ def _id(text: str, field: str) -> UUID | None:
     if not text:
         return None
     try:
-        return canonical_uuid(text)
+        # The driver's own: read, spelled and stored in a tenth of the time of the standard library's.
+        made: UUID = pgproto.UUID(text)
     except ValueError as error:
         raise InvalidInputError("malformed_field", field) from error
+    if str(made) != text:
+        raise InvalidInputError("malformed_field", field)
+    return made
 
 
 def _moment(message: pb.CreateSignatureAttemptRequest | pb.BeaconProof, field: str, now: datetime) -> datetime | None:
@@ -176,10 +183,10 @@ def _moment(message: pb.CreateSignatureAttemptRequest | pb.BeaconProof, field: s
         return None
     stamp: Timestamp = getattr(message, field)
     try:
-        moment = stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
+        moment = EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    except OverflowError as error:
         raise InvalidInputError("malformed_field", field) from error
-    if not EARLIEST <= moment <= now + LATEST_AHEAD:
+    if not (0 <= stamp.nanos < NANOS and EARLIEST <= moment <= now + LATEST_AHEAD):
         raise InvalidInputError("malformed_field", field)
     return moment
 
@@ -187,13 +194,14 @@ def _moment(message: pb.CreateSignatureAttemptRequest | pb.BeaconProof, field: s
 def _uncertainty(proof: pb.BeaconProof) -> timedelta:
     if proof.uncertainty_ms < 0:
         raise InvalidInputError("malformed_field", "uncertainty_ms")
-    return timedelta(milliseconds=min(proof.uncertainty_ms, MAX_UNCERTAINTY // timedelta(milliseconds=1)))
+    return timedelta(milliseconds=min(proof.uncertainty_ms, MAX_UNCERTAINTY_MS))
 
 
 def _flags(proof: pb.BeaconProof) -> frozenset[str]:
-    if len(proof.flags) > MAX_FLAGS or not all(map(FLAG.fullmatch, proof.flags)):
+    flags = frozenset(proof.flags)
+    if flags and (len(proof.flags) > MAX_FLAGS or not all(map(FLAG.fullmatch, flags))):
         raise InvalidInputError("malformed_field", "flags")
-    return frozenset(proof.flags)
+    return flags
 
 
 def _payload(proof: pb.BeaconProof) -> bytes | None:
