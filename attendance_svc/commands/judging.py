@@ -48,7 +48,7 @@ def completed(facts: Facts, situation: Situation) -> Facts:
 
 
 def to_signature(id_: SignatureId, attempt: Attempt, facts: Facts, decision: Decision) -> Signature:
-    """Return the judged attempt. Its school is the student's, else the course's."""
+    """Return the judged attempt, as one that will be told. Its school is the student's, else the course's."""
     course = facts.plan.course if facts.plan else None
     return Signature(
         id=id_,
@@ -62,6 +62,7 @@ def to_signature(id_: SignatureId, attempt: Attempt, facts: Facts, decision: Dec
         t=attempt.t,
         received_at=attempt.received_at,
         rule_version=decision.rule_version,
+        announced=1,
         idempotency_key=attempt.idempotency_key,
         digest=attempt.proof_digest,
         beacon_id=attempt.beacon_id,

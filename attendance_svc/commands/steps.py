@@ -42,7 +42,8 @@ def new_step(
     # An event without a school is heard by nobody who could use it; the school may still become known.
     silent = signature.superseded_by is not None or (signature.school_id is None and signature.status == "PENDING")
     told = 0 if silent else 2 if opens_course else 1
-    after = replace(signature, version=1, announced=told)
+    as_told = (signature.version, signature.announced) == (1, told)
+    after = signature if as_told else replace(signature, version=1, announced=told)
     transition = _transition(None, after, after.reason, cause=cause, evidence=evidence, note=note)
     return Step(
         before=None,

@@ -1,6 +1,8 @@
 """What a decision rested on, as it is kept with the decision: enough to decide again, the same way."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from attendance_svc.domain.attempts import Attempt, Basis, CopyPlace, Course, Facts, PlanFacts, Preferences
@@ -8,6 +10,7 @@ from attendance_svc.domain.signatures import Evidence, Value
 from contracts.ids import CourseId, SchoolId
 
 SECOND = timedelta(seconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def evidence_of(facts: Facts, attempt: Attempt) -> dict[str, Value]:
@@ -15,7 +18,7 @@ def evidence_of(facts: Facts, attempt: Attempt) -> dict[str, Value]:
     evidence: dict[str, Value] = {
         "t": attempt.t.isoformat(),
         "received_at": attempt.received_at.isoformat(),
-        "uncertainty_ms": attempt.uncertainty // timedelta(milliseconds=1),
+        "uncertainty_ms": attempt.uncertainty // MILLISECOND,
         "flags": ",".join(sorted(attempt.flags)),
         "proof_sha256": None if attempt.proof_digest is None else attempt.proof_digest.hex(),
         "teacher_signed": facts.teacher_signed,
@@ -30,14 +33,16 @@ def evidence_of(facts: Facts, attempt: Attempt) -> dict[str, Value]:
 
 
 def _plan(plan: PlanFacts) -> dict[str, Value]:
-    fields = basis_of(plan.basis, plan.place) | {"is_known": plan.course is not None}
-    if plan.course is not None:
-        fields |= _course(plan.course) | _preferences(plan.preferences)
-    return fields | {
+    fields = basis_of(plan.basis, plan.place) | {
+        "is_known": plan.course is not None,
         "is_enrolled": plan.is_enrolled,
         "has_rooms": plan.has_rooms,
         "is_room_linked": plan.is_room_linked,
     }
+    if plan.course is not None:
+        fields |= _course(plan.course)
+        fields |= _preferences(plan.preferences)
+    return fields
 
 
 def basis_of(basis: Basis, place: CopyPlace | None) -> dict[str, Value]:
@@ -52,7 +57,9 @@ def basis_of(basis: Basis, place: CopyPlace | None) -> dict[str, Value]:
     }
 
 
-def _course(course: Course) -> dict[str, Value]:
+# A class has one course, and a school the same preferences for months.
+@lru_cache(maxsize=1024)
+def _course(course: Course) -> Mapping[str, Value]:
     return {
         "course_id": str(course.id),
         "course_school_id": str(course.school_id),
@@ -68,7 +75,8 @@ def _course(course: Course) -> dict[str, Value]:
     }
 
 
-def _preferences(preferences: Preferences) -> dict[str, Value]:
+@lru_cache(maxsize=1024)
+def _preferences(preferences: Preferences) -> Mapping[str, Value]:
     return {
         "preferences_version": preferences.version,
         "students_can_sign_before_teacher": preferences.students_can_sign_before_teacher,

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
@@ -74,12 +73,12 @@ class Actor:
     id: UUID | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One step of a signature; never changed. n: from 1. before: None for the first.
 
     reason: a slug. note: a human's own words. evidence: what the decision rests on. salt: 16 bytes, keeps a digest
-    that travels in an event from being guessed.
+    that travels in an event from being guessed. evidence_text: JSON with sorted keys and no spaces.
     """
 
     signature_id: SignatureId
@@ -93,11 +92,14 @@ class Transition:
     at: datetime
     evidence: Evidence
     salt: bytes
+    evidence_text: str = field(init=False, repr=False, compare=False)
+    _digest: str = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def evidence_text(self) -> str:
-        """The evidence as it is kept and as the digest covers it: JSON with sorted keys and no spaces."""
-        return to_json({name: self.evidence[name] for name in sorted(self.evidence)}).decode()
+    def __post_init__(self) -> None:
+        # Each is needed twice, for the row and for the event.
+        text = to_json({name: self.evidence[name] for name in sorted(self.evidence)})
+        object.__setattr__(self, "evidence_text", text.decode())
+        object.__setattr__(self, "_digest", hashlib.sha256(self.salt + self.canonical()).hexdigest())
 
     def canonical(self) -> bytes:
         """Return the text that the digest covers: JSON with sorted keys, no spaces, times in UTC to the microsecond."""
@@ -121,10 +123,6 @@ class Transition:
     def digest(self) -> str:
         """Return 64 hex digits that fit this transition alone."""
         return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return hashlib.sha256(self.salt + self.canonical()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
