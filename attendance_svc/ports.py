@@ -150,8 +150,8 @@ class SignatureBook(Protocol):
         """Return a signature of any school."""
         ...
 
-    async def get_situations(self, kind: Kind, places: Collection[Place]) -> dict[Place, Situation]:
-        """Return what is there of each of these subjects in its course."""
+    async def get_situations(self, kind: Kind, places: Mapping[Place, str | None]) -> dict[Place, Situation]:
+        """Return what is there of each of these subjects in its course. With each: the idempotency key to be used."""
         ...
 
     async def list_awaiting_teacher(self, course_id: CourseId, *, limit: int) -> list[tuple[Signature, Evidence]]:

@@ -136,18 +136,14 @@ async def _take_turn(
     outcomes: dict[int, Outcome],
     judged: list[tuple[Facts, Decision]],
 ) -> None:
-    keys = [case.attempt.idempotency_key for case in turn.values() if case.attempt.idempotency_key is not None]
-    repeats = await book.find_repeats(keys) if keys else {}
-    fresh: dict[int, Case] = {}
-    for number, case in turn.items():
-        repeated = repeats.get(case.attempt.idempotency_key or "")
-        if repeated is None:
-            fresh[number] = case
-        else:
-            outcomes[number] = _repeated(case.attempt, *repeated)
+    situations = await book.get_situations(
+        "student", {case.place: case.attempt.idempotency_key for case in turn.values()}
+    )
+    fresh = {number: case for number, case in turn.items() if not situations[case.place].is_key_used}
+    if len(fresh) < len(turn):
+        outcomes.update(await _repeated({number: turn[number] for number in turn.keys() - fresh.keys()}, book))
     if not fresh:
         return
-    situations = await book.get_situations("student", [case.place for case in fresh.values()])
     steps: list[Step] = []
     news: list[Envelope] = []
     for nth, (number, case) in enumerate(fresh.items(), start=1):
@@ -164,7 +160,14 @@ async def _take_turn(
     await book.keep(steps, news)
 
 
-def _repeated(attempt: Attempt, own: Signature, counts: Signature) -> Outcome:
+async def _repeated(cases: dict[int, Case], book: SignatureBook) -> dict[int, Outcome]:
+    repeats = await book.find_repeats([case.attempt.idempotency_key or "" for case in cases.values()])
+    return {
+        number: _of_repeat(case.attempt, *repeats[case.attempt.idempotency_key or ""]) for number, case in cases.items()
+    }
+
+
+def _of_repeat(attempt: Attempt, own: Signature, counts: Signature) -> Outcome:
     if (own.kind, own.subject_id, own.digest) != ("student", attempt.student_id, attempt.proof_digest):
         return ConflictError("idempotency_key_reused")
     return answer_of(own, counts)

@@ -118,7 +118,7 @@ async def _settled(
 
     Who would be refused by what was only recent goes back to waiting for certainty.
     """
-    situations = await book.get_situations("student", [(course_id, before.subject_id) for before, _ in waiting])
+    situations = await book.get_situations("student", {(course_id, before.subject_id): None for before, _ in waiting})
     steps: list[Step] = []
     for before, evidence in waiting:
         situation = situations[course_id, before.subject_id]

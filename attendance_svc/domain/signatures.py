@@ -141,7 +141,7 @@ class Situation:
     """What attendance itself knows of one subject in one course, read under the course's lock.
 
     last_judge: the human who decided last. standing: the signature that counts. undecided: those that are PENDING, in
-    order of their time.
+    order of their time. is_key_used: a signature, of whomever, was made with the idempotency key that is to be used.
     """
 
     teacher_signed: bool = False
@@ -150,6 +150,7 @@ class Situation:
     last_judge: HumanType | None = None
     standing: Signature | None = None
     undecided: tuple[Signature, ...] = ()
+    is_key_used: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

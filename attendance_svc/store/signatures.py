@@ -37,13 +37,15 @@ WITH RECURSIVE chain AS (
 SELECT c.key, j.*
 FROM chain c CROSS JOIN LATERAL (SELECT * FROM judged_signature WHERE id = c.id OFFSET 0) AS j ORDER BY c.depth
 """
-# One row at least for each place: what holds for the course, with every open signature of the subject, if any.
+# One row at least for each place: what holds for the course, with every open signature of the subject, if any, and
+# whether the key that is to be used there was used before.
 GET_SITUATIONS = """
 SELECT
     u.course, u.subject, taught.yes IS NOT NULL AS teacher_signed, over.yes IS NOT NULL AS is_settled,
     h.judged_by AS last_judge, coalesce(h.status = 'REFUSED' OR h.voided_at IS NOT NULL, false) AS is_under_review,
-    j.*
-FROM unnest($1::uuid[], $2::uuid[]) AS u (course, subject)
+    used.yes IS NOT NULL AS is_key_used, j.*
+FROM unnest($1::uuid[], $2::uuid[], $4::text[]) AS u (course, subject, key)
+LEFT JOIN LATERAL (SELECT true AS yes FROM signature WHERE idempotency_key = u.key LIMIT 1) AS used ON true
 LEFT JOIN LATERAL (
     SELECT true AS yes FROM signature
     WHERE course_id = u.course AND kind = 'teacher' AND status IN ('ACCEPTED', 'LATE')
@@ -157,12 +159,12 @@ class PostgresSignatureBook:
 
     async def get_situation(self, course_id: CourseId | None, kind: Kind, subject_id: UUID) -> Situation:
         place = course_id, subject_id
-        return (await self.get_situations(kind, [place]))[place]
+        return (await self.get_situations(kind, {place: None}))[place]
 
-    async def get_situations(self, kind: Kind, places: Collection[Place]) -> dict[Place, Situation]:
+    async def get_situations(self, kind: Kind, places: Mapping[Place, str | None]) -> dict[Place, Situation]:
+        courses, subjects = [course for course, _ in places], [subject for _, subject in places]
         by_place: dict[Place, list[Row]] = {place: [] for place in places}
-        courses, subjects = [course for course, _ in by_place], [subject for _, subject in by_place]
-        for row in await self._connection.fetch(GET_SITUATIONS, courses, subjects, kind):
+        for row in await self._connection.fetch(GET_SITUATIONS, courses, subjects, kind, list(places.values())):
             by_place[row["course"], row["subject"]].append(row)
         return {place: to_situation(rows) for place, rows in by_place.items()}
 
@@ -213,6 +215,7 @@ def to_situation(rows: Sequence[Row]) -> Situation:
         last_judge=rows[0]["last_judge"],
         standing=next((each for each in open_ones if each.stands), None),
         undecided=tuple(each for each in open_ones if each.status == "PENDING"),
+        is_key_used=rows[0]["is_key_used"],
     )
 
 
