@@ -1,7 +1,7 @@
 """gRPC side of the ports: academics, identity and beacon_svc."""
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,8 @@ from infra.student_devices import GrpcStudentDevices
 Response = TypeVar("Response")
 
 CLOSE_TIMEOUT_S = 5.0
+# More than there are beacons at which people sign within a code's life.
+MOST_CODES = 1_000
 
 
 class _Source:
@@ -185,6 +187,10 @@ class GrpcPhones:
         return OwnPhone(device_id=DeviceId(signed.device_id), nonce=signed.nonce)
 
 
+# What a code says, None when no beacon showed it, or why nobody can tell.
+_Reading = NfcReading | BaseException | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shown:
     """A code that somebody says a beacon showed."""
@@ -198,35 +204,48 @@ class GrpcNfcCodes:
     """Satisfies ports.NfcCodes: beacon_svc holds the beacons' secrets.
 
     A room that signs at once shows the same code again and again; it is asked about for all of them together.
+    A code is shown without a break: what it said at two moments it said between them.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._beacon = _Source("beacon")
         self._stub = beacon_rpc.BeaconQueryServiceStub(channel)
+        # What true codes said when they were asked about last.
+        self._said: OrderedDict[_Shown, tuple[datetime, _Reading]] = OrderedDict()
         self._asking: Coalescer[tuple[_Shown, datetime], NfcReading | None] = Coalescer(self._read_all)
 
     async def read(self, serial: str, code: str, *, at: datetime, school_id: SchoolId | None) -> NfcReading | None:
         return await self._asking.submit((_Shown(serial=serial, code=code, school_id=school_id), at))
 
-    async def _read_all(self, wanted: Sequence[tuple[_Shown, datetime]]) -> Sequence[NfcReading | BaseException | None]:
+    async def _read_all(self, wanted: Sequence[tuple[_Shown, datetime]]) -> Sequence[_Reading]:
         moments: defaultdict[_Shown, set[datetime]] = defaultdict(set)
         for shown, at in wanted:
             moments[shown].add(at)
         read = dict(zip(moments, await asyncio.gather(*starmap(self._read_at, moments.items())), strict=True))
         return [read[shown][at] for shown, at in wanted]
 
-    async def _read_at(
-        self, shown: _Shown, moments: Collection[datetime]
-    ) -> Mapping[datetime, NfcReading | BaseException | None]:
-        """A code is shown without a break: what holds at the first and at the last moment holds between them."""
+    async def _read_at(self, shown: _Shown, moments: Collection[datetime]) -> Mapping[datetime, _Reading]:
         first, last = min(moments), max(moments)
-        at_first = await self._read(shown, first)
-        at_last = at_first if last == first else await self._read(shown, last)
-        if at_first == at_last and isinstance(at_first, NfcReading):
-            return dict.fromkeys(moments, at_first)
-        return {at: await self._read(shown, at) for at in moments}
+        read = {last: await self._read(shown, last)}
+        reading = read[last]
+        if isinstance(reading, BaseException):  # an outage is everybody's
+            return dict.fromkeys(moments, reading)
+        since, before = self._said.get(shown, (last, reading))
+        if since > first:
+            read[first] = before = await self._read(shown, first)
+        if reading is not None:
+            self._remember(shown, last, reading)
+            if reading == before:
+                return dict.fromkeys(moments, reading)
+        return read | {at: await self._read(shown, at) for at in moments if at not in read}
 
-    async def _read(self, shown: _Shown, at: datetime) -> NfcReading | BaseException | None:
+    def _remember(self, shown: _Shown, at: datetime, reading: NfcReading) -> None:
+        self._said[shown] = at, reading
+        self._said.move_to_end(shown)
+        if len(self._said) > MOST_CODES:
+            self._said.popitem(last=False)
+
+    async def _read(self, shown: _Shown, at: datetime) -> _Reading:
         school = str(shown.school_id) if shown.school_id else ""
         request = beacon.VerifyNfcCodeRequest(serial=shown.serial, code=shown.code, at=at, acting_school_id=school)
         unknown = beacon.VerifyNfcCodeResponse()

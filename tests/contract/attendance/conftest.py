@@ -126,6 +126,10 @@ class Beacons(beacon_pb2_grpc.BeaconQueryServiceServicer):
     def request(self):
         return self.asked[-1]
 
+    @property
+    def asked_at(self):
+        return [request.at.ToDatetime(tzinfo=UTC) for request in self.asked]
+
     async def VerifyNfcCode(self, request, context):  # noqa: N802
         self.asked.append(request)
         is_over = self.until is not None and request.at.ToDatetime(tzinfo=UTC) > self.until

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from datetime import UTC, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -156,8 +156,7 @@ async def test_a_true_code_names_its_beacon_room_and_step(others):
 
 
 async def read_all(codes, moments):
-    school_id = SchoolId(new_id())
-    return await asyncio.gather(*(codes.read("BEACON-1", "12345678", at=at, school_id=school_id) for at in moments))
+    return await asyncio.gather(*(codes.read("BEACON-1", "12345678", at=at, school_id=None) for at in moments))
 
 
 async def test_a_room_that_shows_one_code_is_asked_about_for_all_of_them(others):
@@ -167,7 +166,30 @@ async def test_a_room_that_shows_one_code_is_asked_about_for_all_of_them(others)
     readings = await read_all(others.codes, moments)
 
     assert {reading.step for reading in readings} == {7}
-    assert [asked.at.ToDatetime(tzinfo=UTC) for asked in others.beacons.asked] == [moments[0], moments[-1]]
+    assert others.beacons.asked_at == [moments[-1], moments[0]]
+
+
+async def test_a_code_that_was_true_before_is_asked_about_once_for_all_who_come_later(others):
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id=str(new_id()), step=7)
+    codes = others.codes
+    await read_all(codes, [NINE, NINE + 2 * MS])
+
+    await read_all(codes, [NINE + n * MS for n in range(5, 9)])
+    await read_all(codes, [NINE + MS, NINE + 10 * MS])
+
+    assert others.beacons.asked_at[2:] == [NINE + 8 * MS, NINE + 10 * MS, NINE + MS]
+
+
+async def test_a_code_that_says_something_else_than_before_is_asked_about_for_each(others):
+    codes, moments = others.codes, [NINE + 5 * MS, NINE + 6 * MS]
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id=str(new_id()), step=7)
+    await read_all(codes, [NINE])
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id=str(new_id()), step=8)
+
+    readings = await read_all(codes, moments)
+
+    assert {reading.step for reading in readings} == {8}
+    assert sorted(others.beacons.asked_at[1:]) == moments
 
 
 async def test_a_code_that_ends_among_them_is_answered_for_each_moment(others):
@@ -185,6 +207,23 @@ async def test_a_beacon_may_hang_in_no_room(others):
     reading = await others.codes.read("BEACON-1", "12345678", at=NINE, school_id=None)
 
     assert reading.classroom_id is None
+
+
+async def test_an_outage_is_everybodys_without_asking_again(others):
+    others.beacons.answer = beacon_pb2.VerifyNfcCodeResponse(is_valid=True, beacon_id="nonsense")
+    codes = others.codes
+
+    reads = (codes.read("BEACON-1", "12345678", at=NINE + n * MS, school_id=None) for n in range(5))
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [UnavailableError] * 5
+    assert len(others.beacons.asked) == 1
+
+
+async def test_a_wrong_code_is_asked_about_once(others):
+    assert await others.codes.read("BEACON-1", "00000000", at=NINE, school_id=None) is None
+
+    assert others.beacons.asked_at == [NINE]
 
 
 async def test_a_wrong_code_is_an_answer_and_an_outage_is_none(others):
