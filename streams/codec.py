@@ -6,7 +6,6 @@ The bytes are RFC 8785 JSON, made once by the writer: what is sealed, sent, stor
 import struct
 from binascii import unhexlify
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -28,7 +27,8 @@ MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE doubles
 SEALING = frozenset({"shard", "sequence", "incarnation", "salt", "commit", "prevhash", "hash"})
 # Attributes whose text in the stream is JSON; every other one is a string.
 RAW = frozenset({"aggver", "data", "actor"})
-BEFORE_DATA, AFTER_DATA = b',"data":', b',"datacontenttype":'
+# What stands between those and the others, which are strings.
+BEFORE_ACTOR, BEFORE_AGGVER, BEFORE_DATA, AFTER_DATA = b'{"actor":', b',"aggver":', b',"data":', b',"datacontenttype":'
 # What stands around an attribute's text in a body.
 AROUND = tuple(
     (name.encode(), f'"{name}":'.encode() + quote, quote + b",")
@@ -127,40 +127,40 @@ def _utf16(name: str) -> bytes:
     return name.encode("utf-16-be")
 
 
-def fields_of(entry: Entry) -> dict[str, str]:
-    """Return the fields of the stream entry: each attribute, then what sealing added.
+def fields_of(entry: Entry) -> list[bytes | str]:
+    """Return the fields of the stream entry, names and values in turn: each attribute, then what sealing added.
 
     Names keep to lower-case letters and digits, as CloudEvents demands: `prevhash`, not `prev_hash`.
     """
-    fields = {} if entry.body is None else attributes_of(entry.body)
-    fields["shard"] = str(entry.shard)
-    fields["sequence"] = str(entry.pos)
-    fields["incarnation"] = str(entry.incarnation)
+    fields: list[bytes | str] = [] if entry.body is None else [*attributes_of(entry.body)]
     if entry.salt is not None:
-        fields["salt"] = entry.salt.hex()
-    fields["commit"] = entry.commit.hex()
-    fields["prevhash"] = entry.prev_hash.hex()
-    fields["hash"] = entry.hash.hex()
+        fields += ("salt", entry.salt.hex())
+    fields += ("shard", str(entry.shard), "sequence", str(entry.pos), "incarnation", str(entry.incarnation))
+    fields += ("commit", entry.commit.hex(), "prevhash", entry.prev_hash.hex(), "hash", entry.hash.hex())
     return fields
 
 
-def attributes_of(body: bytes) -> dict[str, str]:
-    """Return each attribute as its text in a stream entry. `body` is canonical, so its order is kept as it is."""
-    start, end = body.find(BEFORE_DATA), body.rfind(AFTER_DATA)
-    if 0 < start < end:
-        # The payload need not be spelled again to be copied. Where both parts are JSON, one whole value was cut out;
-        # where what is left has the attribute behind the payload and no payload, it was the payload.
-        data = body[start + len(BEFORE_DATA) : end]
-        with suppress(ValueError):
-            from_json(data, allow_inf_nan=False)
-            rest: dict[str, Json] = from_json(body[:start] + body[end:], allow_inf_nan=False)
-            if "datacontenttype" in rest and "data" not in rest:
-                return _texts(rest) | {"data": data.decode()}
-    return _texts(from_json(body, allow_inf_nan=False))
+def attributes_of(body: bytes) -> list[bytes]:
+    """Return each attribute's name and its text in a stream entry in turn. `body` is canonical.
+
+    What is put together from them anew is `body`: of a guess that was wrong, the sealed hash would say so.
+    """
+    actor_end, start, end = body.find(BEFORE_AGGVER), body.find(BEFORE_DATA), body.rfind(AFTER_DATA)
+    if body.startswith(BEFORE_ACTOR) and 0 < actor_end < start < end and b"\\" not in body[:start] + body[end:]:
+        aggver, comma, before = body[actor_end + len(BEFORE_AGGVER) : start].partition(b",")
+        # All the rest are strings in which nothing is escaped, so that a quotation mark begins or ends one.
+        rest = before + comma + body[end + 1 : -1]
+        texts = rest[1:-1].replace(b'":"', b'","').split(b'","')
+        actor, data = body[len(BEFORE_ACTOR) : actor_end], body[start + len(BEFORE_DATA) : end]
+        # An attribute that only a newer writer knows may stand behind the payload: a text, which ends otherwise.
+        if data.endswith(b"}") and rest.count(b'"') == 2 * len(texts):
+            return [b"actor", actor, b"aggver", aggver, b"data", data, *texts]
+    attributes: dict[str, Json] = from_json(body, allow_inf_nan=False)
+    return [part for name, value in attributes.items() for part in (name.encode(), _text(name, value))]
 
 
-def _texts(attributes: dict[str, Json]) -> dict[str, str]:
-    return {name: to_json(value).decode() if name in RAW else cast(str, value) for name, value in attributes.items()}
+def _text(name: str, value: Json) -> bytes:
+    return to_json(value) if name in RAW else cast(str, value).encode()
 
 
 def body_from(attributes: Mapping[str, str]) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,7 +67,7 @@ class Publisher:
         lines = []
         for shard in SHARDS:
             entries = await PostgresLedger(pool=self.pool, shard=shard).entries_after(0, self.count)
-            lines += [(stream_key(SOURCE, shard), str(entry.id), fields_of(entry)) for entry in entries]
+            lines += [(stream_key(SOURCE, shard), str(entry.id), _paired(fields_of(entry))) for entry in entries]
         await self.redis.flushall()
         with self._meter() as used:
             started = time.perf_counter()
@@ -131,6 +131,10 @@ class Publisher:
 
     def _meter(self):
         return self.ground.meter({"client": [os.getpid()]})
+
+
+def _paired(parts: Sequence[str | bytes]) -> dict:
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 async def measure_streams(ground: Workshop, count: int) -> tuple[list[Sample], dict[str, float]]:
