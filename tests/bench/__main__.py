@@ -30,7 +30,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def bench(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything: under two minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything: a minute and a half.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Write all rounds to this file.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; the figures are their medians.")] = None,
     grow: Annotated[bool, typer.Option("--grow", help="Instead: the cost of a proof as what is stored grows.")] = False,

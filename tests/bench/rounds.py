@@ -69,13 +69,13 @@ class Size:
 
 QUICK = Size(
     rounds=3,
-    floor_s=0.5,
-    singles=40,
+    floor_s=0.4,
+    singles=30,
     wide=10,
     naive=8,
     batch_rooms=4,
     batches=3,
-    most_s=2.0,
+    most_s=1.2,
     share=0.1,
     late_rounds=1,
     lag_proofs=5,
