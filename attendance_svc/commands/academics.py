@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 # A rise of `rpc`: look at how old the copy is. A rise of `nobody`: academics is away, and attempts wait.
 DECIDED_BY = Counter("freshness_decision", "Who said what academics had recorded, for each question", ["path"])
+BY_COPY = {path: DECIDED_BY.labels(path) for path in ("local_exact", "local_recent")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Academics:
         path = self.source(facts.state, attempt.t, outlook, refuses=refuses)
         if path == "ask" or facts.plan is None:
             return None
-        DECIDED_BY.labels(path).inc()
+        BY_COPY[path].inc()
         return (facts.plan if path == "local_exact" else replace(facts.plan, basis="recent")), said
 
     async def ask(self, attempt: Attempt) -> PlanFacts | None:
@@ -141,8 +142,9 @@ class Academics:
 
     def source(self, state: CopyState, t: datetime, outlook: Outlook, *, refuses: bool) -> Path:
         """Decide who answers as of `t`."""
-        is_same_log = all(self.bearings.is_current(*each) for each in state.logs)
-        return decide_source(state, t, replace(outlook, is_same_log=is_same_log), refuses=refuses)
+        if not all(self.bearings.is_current(*each) for each in state.logs):
+            outlook = replace(outlook, is_same_log=False)
+        return decide_source(state, t, outlook, refuses=refuses)
 
 
 class _Glance:

@@ -1,6 +1,7 @@
 """What an attempt of a student comes to, once everything is known that is to be had."""
 
 from dataclasses import replace
+from functools import cache
 
 from prometheus_client import Counter
 
@@ -116,6 +117,11 @@ def answer_of(own: Signature, counts: Signature) -> Answer:
 
 def note_judged(facts: Facts, decision: Decision) -> None:
     """Count an attempt that was judged."""
-    JUDGED.labels(decision.status, decision.reason).inc()
+    _judged(decision.status, decision.reason).inc()
     if decision.status in PRESENT and facts.plan is not None and facts.plan.basis == "recent":
         ON_RECENT.inc()
+
+
+@cache
+def _judged(status: str, reason: str) -> Counter:
+    return JUDGED.labels(status, reason)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from attendance_svc.domain.attempts import CopyPlace, Course, PlanFacts, Preferences
@@ -16,8 +18,9 @@ from streams.names import shard_of
 # look at a table by itself, by its index: joined, it would be planned for a table of yesterday's size.
 FACTS = """
 SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c.cancelled, c.signature_closed,
-       c.signature_closed_at, c.signing_open_until, c.teacher_ids,
+       c.signature_closed_at, c.signing_open_until,
        coalesce(c.closing_delay_minutes, p.default_signature_closing_delay_minutes) AS closing_delay_minutes,
+       c.teacher_ids,
        p.version AS preferences_version, p.students_can_sign_before_teacher, p.enable_flash, p.enable_nfc, p.enable_qr,
        p.early_open_minutes, p.late_grace_minutes,
        EXISTS (
@@ -27,7 +30,7 @@ SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c
        ) AS is_enrolled,
        coalesce(cardinality(c.classroom_ids) > 0, false) AS has_rooms,
        coalesce(a.classroom_id = ANY (c.classroom_ids), false) AS is_room_linked,
-       k.as_of, coalesce(k.is_running, false) AS is_running, k.facts_since, k.shards, k.incarnations, k.pos,
+       k.as_of, coalesce(k.is_running, false) AS is_running, k.facts_since, k.pos, k.shards, k.incarnations,
        EXISTS (
            SELECT FROM streams_parked q
            WHERE q.consumer = 'attendance.copy' AND q.source = 'academics' AND q.dropped_at IS NULL
@@ -56,6 +59,8 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 ORDER BY a.place
 """
+# Its columns that belong together. What a class has in common is made once: it comes as the same values.
+COURSE, PREFERENCES, STATE = slice(0, 11), slice(12, 19), slice(22, 26)
 # Signing opens at most a day early, so what starts later need not be looked at.
 IN_ROOM = """
 SELECT c.course_id, c.cancelled
@@ -109,28 +114,20 @@ async def roster(connection: Connection, course_id: CourseId, at: datetime) -> l
 
 def _facts(row: Row) -> CopiedFacts:
     """Columns as in FACTS."""
-    state = CopyState(
-        as_of=row["as_of"],
-        is_running=row["is_running"],
-        facts_since=_aware(row["facts_since"]),
-        is_tainted=row["is_tainted"],
-        logs=frozenset(zip(row["shards"] or (), row["incarnations"] or (), strict=True)),
-        pos=row["pos"],
-    )
+    state, place = _state(row["is_tainted"], row[STATE], tuple(row["shards"] or ()), tuple(row["incarnations"] or ()))
     teachers = frozenset(TeacherId(each) for each in row["teacher_ids"] or ())
-    return CopiedFacts(plan=_plan(row, state), teacher_ids=teachers, state=state)
+    return CopiedFacts(plan=_plan(row, place), teacher_ids=teachers, state=state)
 
 
-def _plan(row: Row, state: CopyState) -> PlanFacts | None:
+def _plan(row: Row, place: CopyPlace | None) -> PlanFacts | None:
     """Columns as in FACTS."""
-    place = _place(state)
     if row["course_id"] is None:
         return PlanFacts(course=None, basis="copy", place=place)
     if row["preferences_version"] is None:
         return None
     return PlanFacts(
-        course=_course(row),
-        preferences=_preferences(row),
+        course=_course(row[COURSE]),
+        preferences=_preferences(row[PREFERENCES]),
         is_enrolled=row["is_enrolled"],
         has_rooms=row["has_rooms"],
         is_room_linked=row["is_room_linked"],
@@ -139,42 +136,59 @@ def _plan(row: Row, state: CopyState) -> PlanFacts | None:
     )
 
 
+@lru_cache(maxsize=64)
+def _state(
+    is_tainted: bool,  # noqa: FBT001 -- a column
+    columns: tuple[Any, ...],
+    shards: tuple[int, ...],
+    incarnations: tuple[UUID | None, ...],
+) -> tuple[CopyState, CopyPlace | None]:
+    as_of, is_running, facts_since, pos = columns
+    state = CopyState(
+        as_of=as_of,
+        is_running=is_running,
+        facts_since=_aware(facts_since),
+        is_tainted=is_tainted,
+        logs=frozenset(zip(shards, incarnations, strict=True)),
+        pos=pos,
+    )
+    only = shards[0] if len(shards) == 1 else None
+    return state, None if as_of is None else CopyPlace(shard=only, pos=pos, as_of=as_of)
+
+
 def _aware(moment: datetime | None) -> datetime | None:
     """Return `moment` with a zone: asyncpg gives `-infinity` without one."""
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
-def _place(state: CopyState) -> CopyPlace | None:
-    if state.as_of is None:
-        return None
-    only = next(iter(state.logs))[0] if len(state.logs) == 1 else None
-    return CopyPlace(shard=only, pos=state.pos, as_of=state.as_of)
-
-
-def _course(row: Row) -> Course:
-    course_id, school_id = UUID(str(row["course_id"])), UUID(str(row["school_id"]))
+@lru_cache(maxsize=1024)
+def _course(columns: tuple[Any, ...]) -> Course:
+    (id_, version, school_id, start_at, end_at, is_online, *closing) = columns
+    (is_cancelled, is_closed, closed_at, open_until, delay_minutes) = closing
     return Course(
-        id=CourseId(course_id),
+        id=CourseId(id_),
         school_id=SchoolId(school_id),
-        start_at=row["start_at"],
-        end_at=row["end_at"],
-        closing_delay=timedelta(minutes=row["closing_delay_minutes"]),
-        is_online=row["is_online"],
-        is_cancelled=row["cancelled"],
-        is_closed=row["signature_closed"],
-        closed_at=row["signature_closed_at"],
-        open_until=row["signing_open_until"],
-        version=row["version"],
+        start_at=start_at,
+        end_at=end_at,
+        closing_delay=timedelta(minutes=delay_minutes),
+        is_online=is_online,
+        is_cancelled=is_cancelled,
+        is_closed=is_closed,
+        closed_at=closed_at,
+        open_until=open_until,
+        version=version,
     )
 
 
-def _preferences(row: Row) -> Preferences:
+@lru_cache(maxsize=256)
+def _preferences(columns: tuple[Any, ...]) -> Preferences:
+    (version, before_teacher, flash, nfc, qr, early_minutes, late_minutes) = columns
     return Preferences(
-        students_can_sign_before_teacher=row["students_can_sign_before_teacher"],
-        enable_flash=row["enable_flash"],
-        enable_nfc=row["enable_nfc"],
-        enable_qr=row["enable_qr"],
-        early_open=timedelta(minutes=row["early_open_minutes"]),
-        late_grace=timedelta(minutes=row["late_grace_minutes"]),
-        version=row["preferences_version"],
+        students_can_sign_before_teacher=before_teacher,
+        enable_flash=flash,
+        enable_nfc=nfc,
+        enable_qr=qr,
+        early_open=timedelta(minutes=early_minutes),
+        late_grace=timedelta(minutes=late_minutes),
+        version=version,
     )
