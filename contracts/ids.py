@@ -18,13 +18,15 @@ TeacherId = NewType("TeacherId", UUID)
 UserId = NewType("UserId", UUID)
 
 CANONICAL = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+RAND_B = (1 << 62) - 1
 _is_canonical = re.compile(CANONICAL).fullmatch
 
 
 def new_id() -> UUID:
     """Return a UUIDv7: ids made later sort later. Source: RFC 9562 section 5.7."""
     made_ms = time.time_ns() // 1_000_000
-    return UUID(int=made_ms << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62))
+    chance = secrets.randbits(74)
+    return UUID(int=made_ms << 80 | 7 << 76 | chance >> 62 << 64 | 2 << 62 | chance & RAND_B)
 
 
 def new_user_id() -> UserId:
