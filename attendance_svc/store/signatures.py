@@ -37,8 +37,8 @@ WITH RECURSIVE chain AS (
 SELECT c.key, j.*
 FROM chain c CROSS JOIN LATERAL (SELECT * FROM judged_signature WHERE id = c.id OFFSET 0) AS j ORDER BY c.depth
 """
-# One row at least for each place: what holds for the course, with every open signature of the subject, if any, and
-# whether the key that is to be used there was used before.
+# For each place what holds for the course, with every open signature of the subject, if any, and whether the key that
+# is to be used there was used before; no row where there is nothing of all that.
 GET_SITUATIONS = """
 SELECT
     u.course, u.subject, taught.yes IS NOT NULL AS teacher_signed, over.yes IS NOT NULL AS is_settled,
@@ -62,8 +62,10 @@ LEFT JOIN LATERAL (
     WHERE course_id = u.course AND subject_id = u.subject AND kind = $3
     AND superseded_by IS NULL AND voided_at IS NULL AND status <> 'REFUSED' OFFSET 0
 ) AS j ON true
+WHERE num_nonnulls(taught.yes, over.yes, h.status, used.yes, j.id) > 0
 ORDER BY j.t, j.id
 """
+NOTHING = Situation()
 LIST_AWAITING_TEACHER = """
 SELECT j.*, e.evidence
 FROM judged_signature j JOIN signature_transition e ON e.signature_id = j.id AND e.n = j.version
@@ -163,10 +165,10 @@ class PostgresSignatureBook:
 
     async def get_situations(self, kind: Kind, places: Mapping[Place, str | None]) -> dict[Place, Situation]:
         courses, subjects = [course for course, _ in places], [subject for _, subject in places]
-        by_place: dict[Place, list[Row]] = {place: [] for place in places}
+        by_place: defaultdict[Place, list[Row]] = defaultdict(list)
         for row in await self._connection.fetch(GET_SITUATIONS, courses, subjects, kind, list(places.values())):
             by_place[row["course"], row["subject"]].append(row)
-        return {place: to_situation(rows) for place, rows in by_place.items()}
+        return dict.fromkeys(places, NOTHING) | {place: to_situation(rows) for place, rows in by_place.items()}
 
     async def find(self, signature_id: SignatureId) -> Signature | None:
         row = await self._connection.fetchrow(FIND, signature_id)
