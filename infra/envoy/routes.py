@@ -62,6 +62,8 @@ SIGNATURES = plural("signature")
 BEACONS = Rewrite(pattern=f"^{VERSION}/dev/beacons?(/.*)?$", into=r"/dev/beacons\1")
 
 ROUTES: tuple[Route, ...] = (
+    # What comes most often stands first: Envoy tries the patterns one after the other.
+    Route(name="proofs", to="beacon", path=f"{VERSION}/beacon/(?:proofs|buzzLightyear|telemetry)", caller="beacon"),
     *(documents(service) for service in SERVICES),
     Route(name="login", to="identity", path=f"{VERSION}/auth/(?:login|refresh|password-reset)", caller="anyone"),
     Route(name="keys", to="identity", path=f"{VERSION}/(?:auth|\\.well-known)/jwks\\.json", caller="anyone"),
@@ -105,7 +107,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(name="signatures", to="attendance", path=f"{VERSION}/signatures?{REST}", rewrite=SIGNATURES),
     Route(name="beacon-public", to="beacon", path=f"{VERSION}/beacon/(?:auth/token|jwks\\.json|time)", caller="anyone"),
-    Route(name="proofs", to="beacon", path=f"{VERSION}/beacon/(?:proofs|buzzLightyear|telemetry)", caller="beacon"),
     Route(name="beacon", to="beacon", path=f"{VERSION}/beacon{REST}"),
     Route(name="beacons", to="beacon", path=f"{VERSION}/dev/beacons?{REST}", rewrite=BEACONS),
 )
