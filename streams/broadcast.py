@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ from streams.codec import Delivered, delivered
 from streams.entries import Closed, Entry, Head, Place
 from streams.follow import Follower, Standing
 from streams.log import EventLog
-from streams.reading import RedisStreamReader
+from streams.reading import RedisStreamReader, TogetherReader
 from streams.redis_client import reader_client
 from streams.waiting import is_set_within
 
@@ -119,7 +118,8 @@ class BroadcastConsumer:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set. Outages are waited out."""
         self._sinks.clear()
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        async with reader_client(self.redis_url) as redis, asyncio.TaskGroup() as tasks:
+            together = TogetherReader(redis)
             for shard in self.shards:
                 sink = MemorySink(
                     name=self.name,
@@ -131,8 +131,7 @@ class BroadcastConsumer:
                     since=self.since,
                 )
                 self._sinks.append(sink)
-                redis = await stack.enter_async_context(reader_client(self.redis_url))
-                reader = RedisStreamReader(redis, source=self.source, shard=shard)
+                reader = RedisStreamReader(redis, source=self.source, shard=shard, together=together)
                 follower = Follower(shard=shard, reader=reader, log=self.log, sink=sink, proofs=self.proofs)
                 tasks.create_task(self._follow(follower, stop))
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,9 +17,9 @@ from streams.entries import Closed, Entry, Head, Place
 from streams.follow import Follower, Standing
 from streams.log import EventLog, LogRefused
 from streams.parking import Handlers, Limits, handler_of
-from streams.reading import RedisStreamReader
+from streams.reading import RedisStreamReader, TogetherReader
 from streams.redis_client import reader_client
-from streams.waiting import is_set_within
+from streams.waiting import is_set_within, until_multiple
 
 # Empties the service's copy of one shard.
 Reset = Callable[[Connection, int], Awaitable[None]]
@@ -29,6 +28,8 @@ Together = Callable[[Connection, Sequence[Delivered]], Awaitable[None]]
 
 LEASE = timedelta(seconds=5)
 KEEP_EVERY_S = 0.25
+# Readers look at the promises twice as early: what they proved is noted while it is young.
+PROVED_S = 0.1
 ACQUIRE_EVERY_S = 0.3
 TRIES = 3
 RETRY_S = 0.5
@@ -280,15 +281,14 @@ class OrderedConsumer:
     async def _hold(self, lease: Lease, epochs: Mapping[int, int], stop: asyncio.Event) -> None:
         log.info("this replica consumes", action="lease_acquired", consumer=self.name, source=self.source)
         session = asyncio.Event()
-        async with AsyncExitStack() as stack:
+        async with reader_client(self.redis_url) as redis:
             sinks = [self._sink(lease, shard, epoch, session) for shard, epoch in epochs.items()]
+            together = TogetherReader(redis)
             async with asyncio.TaskGroup() as tasks:
                 for sink in sinks:
-                    redis = await stack.enter_async_context(reader_client(self.redis_url))
-                    reader = RedisStreamReader(redis, source=self.source, shard=sink.checkpoint.shard)
-                    follower = Follower(
-                        shard=sink.checkpoint.shard, reader=reader, log=self.log, sink=sink, proofs=self.proofs
-                    )
+                    shard = sink.checkpoint.shard
+                    reader = RedisStreamReader(redis, source=self.source, shard=shard, together=together)
+                    follower = Follower(shard=shard, reader=reader, log=self.log, sink=sink, proofs=self.proofs)
                     tasks.create_task(self._follow(follower, session))
                 tasks.create_task(self._keep(lease, sinks, session))
                 stopping = tasks.create_task(_pass_on(stop, session))
@@ -325,7 +325,7 @@ class OrderedConsumer:
                 await is_set_within(session, wait_s)
 
     async def _keep(self, lease: Lease, sinks: Sequence[OrderedSink], session: asyncio.Event) -> None:
-        while not await is_set_within(session, KEEP_EVERY_S):
+        while not await is_set_within(session, until_multiple(KEEP_EVERY_S, plus_s=PROVED_S)):
             epochs = {sink.checkpoint.shard: sink.checkpoint.epoch for sink in sinks}
             proofs = {sink.checkpoint.shard: sink.proof for sink in sinks if sink.proof}
             try:

@@ -17,7 +17,7 @@ from streams.entries import NOTHING, Closed, Entry, Head, Place, StreamId
 from streams.ledger import ClockJumpedError, Ledger, LogWentBackError, ShardMissingError, went_back
 from streams.reconcile import Halt, Resume, StartOver, reconcile
 from streams.seal import KEPT_IN_STREAM, PostgresLedger, Sealer
-from streams.waiting import is_set_within
+from streams.waiting import is_set_within, until_multiple
 
 # What one turn seals it appends as well, so that nothing of it has to be read again.
 SEAL_LIMIT = APPEND_LIMIT = 500
@@ -233,7 +233,7 @@ class _Pacer:
             wake = self.woken if wait_s < DATABASE_RETRY_S else stop
             if wait_s and await is_set_within(wake, wait_s) and time.monotonic() - rested_at < GATHER_S:
                 # Under load each turn takes what several commits have left in all shards, instead of one for each.
-                await is_set_within(stop, _until(GATHER_S))
+                await is_set_within(stop, until_multiple(GATHER_S))
 
     async def _turn(self) -> float:
         """Return how long to wait at least; 0 when there is more to do."""
@@ -242,7 +242,7 @@ class _Pacer:
         except StreamDownError as error:
             self._stream_again_at = time.monotonic() + STREAM_RETRY_S
             self._say("stream_down", error)
-            return _until(self.longest_s)
+            return until_multiple(self.longest_s)
         except (HaltedError, LogWentBackError, ClockJumpedError, ShardMissingError) as error:
             self._halted(1)
             log.critical("a shard is halted", action="relay_halted", reason=repr(error), **self._labels())
@@ -255,7 +255,7 @@ class _Pacer:
         if more:
             return 0.0
         # Shards that have nothing to do look at the same moments: their turns share a transaction then.
-        return ELSEWHERE_S if self.relay.is_elsewhere else _until(self.longest_s)
+        return ELSEWHERE_S if self.relay.is_elsewhere else until_multiple(self.longest_s)
 
     def _measure(self) -> None:
         labels = self._labels()
@@ -273,8 +273,3 @@ class _Pacer:
 
     def _say(self, action: str, error: Exception) -> None:
         log.warning("a shard waits", action=action, error=repr(error), **self._labels())
-
-
-def _until(period_s: float) -> float:
-    """Return how long it is until the next multiple of `period_s`, which is the same moment for all shards."""
-    return period_s - time.monotonic() % period_s

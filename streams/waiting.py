@@ -1,6 +1,7 @@
-"""Wait for an event, but not for ever."""
+"""Wait for an event, but not for ever; and for moments that are the same for all who wait."""
 
 import asyncio
+import time
 
 
 async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -10,3 +11,8 @@ async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def until_multiple(of_s: float, *, plus_s: float = 0.0) -> float:
+    """Return the seconds until the next multiple of `of_s`, on this machine's monotonic clock, and `plus_s`."""
+    return of_s - (time.monotonic() - plus_s) % of_s
