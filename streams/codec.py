@@ -153,7 +153,7 @@ def attributes_of(body: bytes) -> list[bytes]:
         texts = rest[1:-1].replace(b'":"', b'","').split(b'","')
         actor, data = body[len(BEFORE_ACTOR) : actor_end], body[start + len(BEFORE_DATA) : end]
         # An attribute that only a newer writer knows may stand behind the payload: a text, which ends otherwise.
-        if data.endswith(b"}") and rest.count(b'"') == 2 * len(texts):
+        if aggver.isdigit() and data.endswith(b"}") and rest.count(b'"') == 2 * len(texts):
             return [b"actor", actor, b"aggver", aggver, b"data", data, *texts]
     attributes: dict[str, Json] = from_json(body, allow_inf_nan=False)
     return [part for name, value in attributes.items() for part in (name.encode(), _text(name, value))]

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta, timezone
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -80,6 +80,7 @@ lookalikes = st.recursive(
 
 
 @settings(max_examples=300)
+@example(data={}, actor={"actor": {}, "aggver": {}, "data": '","data":'}, is_typed=True)
 @given(st.dictionaries(named, lookalikes, max_size=3), st.dictionaries(named, lookalikes, max_size=3), st.booleans())
 def test_a_payload_is_copied_whole_whatever_stands_in_it_or_before_it(data, actor, is_typed):
     attributes = json.loads(body_of(an_event())) | {"data": data, "actor": actor}
