@@ -17,7 +17,7 @@ from attendance_svc.ports import OpenBook, WaitingRoom
 from contracts.events.envelope import Cause
 from contracts.problems import ProblemError
 from infra.clock import Clock, utc_now
-from infra.postgres import Connection, Pool, transaction
+from infra.postgres import Connection, Pool, connection, transaction
 from infra.process import Loop
 from infra.telemetry import logger
 
@@ -61,7 +61,7 @@ class CourseCloser(Protocol):
 
 
 class ClosingTimers(Protocol):
-    """The timers of the courses that are open."""
+    """The timers of the courses that are open. Each is one statement, and needs no transaction around it."""
 
     async def claim(self, connection: Connection, now: datetime) -> list[Claim]:
         """Take timers that are due, a bounded number; nobody else gets them for a while."""
@@ -79,7 +79,7 @@ class Sheets(Protocol):
     async def claim(self, connection: Connection, now: datetime, *, margin: timedelta) -> list[DueSheet]:
         """Take sheets that are to be looked at, a bounded number; nobody else gets them for a while.
 
-        margin: how far the copy of academics must be beyond the moment in question.
+        margin: how far the copy of academics must be beyond the moment in question. One statement, as above.
         """
 
     async def publish(self, connection: Connection, due: DueSheet, now: datetime) -> None:
@@ -138,8 +138,8 @@ class ClosingJob:
             claims += taken
         if claims:
             error = await self._ask()
-            async with transaction(self.pool) as connection:
-                await self.timers.put_off(connection, claims, self.now(), error)
+            async with connection(self.pool) as lent:
+                await self.timers.put_off(lent, claims, self.now(), error)
         await self._measure()
         return len(claims)
 
@@ -148,8 +148,8 @@ class ClosingJob:
         await self._ask()
 
     async def _claim(self) -> list[Claim]:
-        async with transaction(self.pool) as connection:
-            return await self.timers.claim(connection, self.now())
+        async with connection(self.pool) as lent:
+            return await self.timers.claim(lent, self.now())
 
     async def _ask(self) -> str | None:
         try:
@@ -162,8 +162,8 @@ class ClosingJob:
         return None
 
     async def _measure(self) -> None:
-        async with transaction(self.pool) as connection:
-            oldest = await self.timers.find_oldest_due(connection)
+        async with connection(self.pool) as lent:
+            oldest = await self.timers.find_oldest_due(lent)
         CLOSING_LATE_S.set(0 if oldest is None else max(0.0, (self.now() - oldest).total_seconds()))
 
 
@@ -188,15 +188,15 @@ class SheetJob:
         return count
 
     async def _claim(self, margin: timedelta) -> list[DueSheet]:
-        async with transaction(self.pool) as connection:
-            return await self.sheets.claim(connection, self.now(), margin=margin)
+        async with connection(self.pool) as lent:
+            return await self.sheets.claim(lent, self.now(), margin=margin)
 
     async def _look_at(self, due: DueSheet) -> None:
         at = self.now()
         if due.settles_end_at is not None:
             await settle_course(due.course_id, at=at, open_book=self.open_book, cause=_by_job(at))
-        async with transaction(self.pool) as connection:
-            await self.sheets.publish(connection, due, at)
+        async with transaction(self.pool) as lent:
+            await self.sheets.publish(lent, due, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +239,8 @@ class PruneJob:
 
     async def prune(self) -> None:
         """Forget versions that ended before the history that is kept."""
-        async with transaction(self.pool) as connection:
-            await self.copy.prune(connection, self.now() - HISTORY)
+        async with transaction(self.pool) as lent:
+            await self.copy.prune(lent, self.now() - HISTORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
