@@ -106,5 +106,10 @@ def from_spki(der: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def kid_of(key: ec.EllipticCurvePublicKey) -> str:
-    """Return the name of a device's or beacon's key: 16 hex digits of SHA-256 over its SPKI."""
-    return hashlib.sha256(to_spki(key)).hexdigest()[:16]
+    """Return the name of a device's or beacon's key."""
+    return kid_of_spki(to_spki(key))
+
+
+def kid_of_spki(der: bytes) -> str:
+    """Return the name of the key in `der`: 16 hex digits of its SHA-256."""
+    return hashlib.sha256(der).hexdigest()[:16]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.ids import canonical_uuid
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError
-from infra.canon import FIELD, canonical, from_base64url, is_signed, kid_of, sign, to_base64url
+from infra.canon import FIELD, canonical, from_base64url, from_spki, is_signed, kid_of_spki, sign, to_base64url
 from infra.postgres import Connection
 
 TAG = "att.device-req.v2"
@@ -48,9 +48,9 @@ class DeviceKey:
     kid: str
 
     @classmethod
-    def of(cls, public: ec.EllipticCurvePublicKey) -> Self:
-        """Return the key with its name."""
-        return cls(public=public, kid=kid_of(public))
+    def of(cls, spki: bytes) -> Self:
+        """Return the key in `spki` (DER). Raises: ValueError."""
+        return cls(public=from_spki(spki), kid=kid_of_spki(spki))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,10 @@ def read_signed_request(
 
     Raises: UnauthenticatedError("device_signature_missing"), MalformedError("malformed_header").
     """
-    if any(name not in headers for name in HEADERS):
-        raise UnauthenticatedError("device_signature_missing")
-    device_id, kid, timestamp, nonce, signature = (headers[name] for name in HEADERS)
+    try:
+        device_id, kid, timestamp, nonce, signature = [headers[name] for name in HEADERS]
+    except KeyError as error:
+        raise UnauthenticatedError("device_signature_missing") from error
     if not TIMESTAMP.fullmatch(timestamp) or not KID.fullmatch(kid) or not FIELD.fullmatch(path):
         raise MalformedError("malformed_header")
     try:

@@ -8,7 +8,6 @@ import grpc.aio
 from contracts.problems import ProblemError, UnavailableError
 from contracts.rpc.identity.api.v1 import identity_pb2 as identity
 from contracts.rpc.identity.api.v1 import identity_pb2_grpc as identity_rpc
-from infra.canon import from_spki
 from infra.coalescer import Coalescer
 from infra.device_requests import DeviceKey
 from infra.grpc_client import Peer
@@ -66,7 +65,7 @@ class GrpcStudentDevices:
             self.known.forget(student_id, device_id)
             return None
         try:
-            key = DeviceKey.of(from_spki(device.public_key))
+            key = DeviceKey.of(device.public_key)
         except ValueError:
             return UnavailableError("identity_down", "malformed answer")
         self.known.keep(student_id, device_id, key, mark=mark)

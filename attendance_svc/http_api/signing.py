@@ -173,7 +173,8 @@ class SigningRoutes:
 
 def device_request(call: SignCall) -> DeviceRequest:
     """Return the request as the phone signed it."""
-    headers = tuple((name, call.request.headers[name]) for name in HEADERS if name in call.request.headers)
+    given = call.request.headers
+    headers = tuple((name, value) for name in HEADERS if (value := given.get(name)) is not None)
     return DeviceRequest(method=call.request.method, path=call.request.raw_path, body=call.raw, headers=headers)
 
 

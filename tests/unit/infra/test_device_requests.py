@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError
-from infra.canon import kid_of
+from infra.canon import kid_of, to_spki
 from infra.device_requests import (
     HEADERS,
     NONCE_LIFE,
@@ -53,7 +53,7 @@ def read(headers, *, method="POST", path="/beacon/flash-codes?x=1", body=BODY, *
 
 
 def check_now(request, *, key=PUBLIC, origin=ORIGIN, person_id=STUDENT, now=NOW):
-    check(request, DeviceKey.of(key), origin=origin, person_id=person_id, now=now)
+    check(request, DeviceKey.of(to_spki(key)), origin=origin, person_id=person_id, now=now)
 
 
 def test_what_the_device_signed_is_read_and_passes():
