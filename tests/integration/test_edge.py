@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -326,3 +327,21 @@ async def status_of(send):
     async with send("/q") as response:
         code = None if response.status == 200 else (await problem(response))["code"]
         return response.status, code, response.headers.get("retry-after")
+
+
+async def test_the_log_tells_of_what_no_service_does(services, tmp_path):
+    async with an_edge(tmp_path, services) as send:
+        await until(lambda: is_open(send))
+        for path in ("/auth/jwks.json", "/users", "/nowhere"):
+            async with send(path, headers={"x-request-id": "mine"}):
+                pass
+
+    lines = [json.loads(line) for line in (tmp_path / "envoy.log").read_text().splitlines() if line.startswith("{")]
+    told = {(line["status"], line["route"]) for line in lines}
+    assert told == {(401, "users"), (404, None)}
+    assert {line["request_id"] for line in lines}.isdisjoint({"mine", None})
+
+
+async def is_open(send):
+    async with send("/auth/jwks.json") as response:
+        return response.status == 200
