@@ -6,12 +6,8 @@ from contracts.problems import NotFoundError
 from infra.postgres import Connection, Pool, connection
 from streams.entries import Head, Place
 from streams.log import PAGE_LIMIT, EventLog, LogPage, LogRefused, page, refusal
-from streams.seal import AFTER, FIND, entry_of, head_of
+from streams.seal import AFTER, FIND, SEALED_BEFORE, entry_of, head_of
 
-SINCE = """
-SELECT pos, sealed_ms, body, salt, commit, prev_hash, hash
-FROM streams_log WHERE shard = $1 AND sealed_ms > $2 AND pos > $3 ORDER BY sealed_ms, pos LIMIT $4
-"""
 # What the column can hold; asking for more would be a fault of ours, not of whoever asks.
 SHARDS = range(2**15)
 
@@ -38,7 +34,8 @@ class PostgresEventLog(EventLog):
     async def read_since(self, shard: int, after_ms: int, *, limit: int) -> LogPage:
         async with connection(self.pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
             head = await _head(lent, shard)
-            rows = await lent.fetch(SINCE, shard, after_ms, head.base.pos, _bounded(limit))
+            before = await lent.fetchval(SEALED_BEFORE, shard, after_ms + 1)
+            rows = await lent.fetch(AFTER, shard, max(before, head.base.pos), _bounded(limit))
         entries = [entry_of(shard, head.incarnation, row) for row in rows]
         return LogPage(entries=page(entries, upto=None), head=head)
 

@@ -8,6 +8,8 @@ from infra.postgres import Connection
 from streams.chain import genesis
 
 FOLDER = Path(__file__).parent / "sql"
+# What makes the tables of a publisher as they are now; each is applied by a migration of its own.
+PRODUCER = ("producer_1", "producer_2")
 ROLE = re.compile(r"[a-z][a-z_]*")
 
 FIND_META = "SELECT source, shard_count FROM streams_meta"
@@ -21,9 +23,9 @@ class WrongSetupError(Exception):
     """The database was set up for another source or another number of shards; an operator must act."""
 
 
-def statements(name: str) -> list[str]:
+def statements(*names: str) -> list[str]:
     """Return the statements of `sql/<name>.sql` ("producer_1", "consumer_1"), for a migration to execute one by one."""
-    lines = (FOLDER / f"{name}.sql").read_text().splitlines()
+    lines = [line for name in names for line in (FOLDER / f"{name}.sql").read_text().splitlines()]
     code = "\n".join(line for line in lines if not line.startswith("--"))
     return [statement.strip() for statement in code.split(";") if statement.strip()]
 

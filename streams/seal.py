@@ -70,8 +70,21 @@ FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
 AT = "SELECT pos, sealed_ms, hash FROM streams_log WHERE shard = $1 AND pos = $2"
 FIRST = "SELECT pos FROM streams_log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT 1"
-FLOOR = """
-SELECT pos FROM streams_log WHERE shard = $1 AND sealed_ms < $2 ORDER BY sealed_ms DESC, pos DESC LIMIT 1
+# The highest position that was sealed before $2, or the one before all that is kept. Milliseconds never fall, so a
+# search by halves finds it: what `low` names is older, what follows `high` is not.
+SEALED_BEFORE = """
+WITH RECURSIVE search (low, high) AS (
+    SELECT coalesce(min(pos), 1) - 1, coalesce(max(pos), 0) FROM streams_log WHERE shard = $1
+    UNION ALL
+    SELECT CASE WHEN e.sealed_ms < $2 THEN e.pos ELSE low END, CASE WHEN e.sealed_ms < $2 THEN high ELSE middle - 1 END
+    FROM search
+    CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) AS m
+    CROSS JOIN LATERAL (
+        SELECT pos, sealed_ms FROM streams_log WHERE shard = $1 AND pos >= middle ORDER BY pos LIMIT 1
+    ) AS e
+    WHERE low < high
+)
+SELECT max(low) FROM search
 """
 SEALED_COLUMNS = 8
 JUMP = timedelta(seconds=60)
@@ -242,12 +255,12 @@ class PostgresLedger:
             head = await find_head(connection, self.shard)
             at = await connection.fetchrow(AT, self.shard, actual.pos) if actual.pos > head.base.pos else None
             first = await connection.fetchval(FIRST, self.shard, head.base.pos)
-            floor = await connection.fetchval(FLOOR, self.shard, _milliseconds(head.now - KEPT_IN_STREAM))
+            floor = await connection.fetchval(SEALED_BEFORE, self.shard, _milliseconds(head.now - KEPT_IN_STREAM))
             return Evidence(
                 head=head,
                 at=None if at is None else _place(head.incarnation, at["pos"], at["sealed_ms"], at["hash"]),
                 first_kept=first,
-                floor=floor or 0,
+                floor=floor if first is not None and floor >= first else 0,
             )
 
 

@@ -156,7 +156,7 @@ async def fill(url: str, count: int, note: Progress) -> None:
     """Make the tables of academics' log in the empty database at `url` and seal `count` events into them."""
     connection = await asyncpg.connect(url)
     try:
-        for statement in schema.statements("producer_1"):
+        for statement in schema.statements(*schema.PRODUCER):
             await connection.execute(statement)
         await schema.prepare(connection, source=SOURCE, shard_count=SHARD_COUNT)
         rows = await connection.fetch(FIND_SHARDS)

@@ -157,7 +157,7 @@ async def publisher(ground: Workshop, count: int) -> AsyncIterator[Publisher]:
         create_pool(url, name="relay", transaction_ms=BACKGROUND_TRANSACTION_MS) as pool,
         writer_client(ground.valkey.url()) as redis,
     ):
-        for statement in schema.statements("producer_1"):
+        for statement in schema.statements(*schema.PRODUCER):
             await pool.execute(statement)
         outbox, events = Outbox(SHARD_COUNT), told(count)
         async with pool.acquire() as connection:

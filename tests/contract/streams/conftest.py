@@ -25,9 +25,8 @@ from tests.streams_running import serve_log
 @pytest.fixture
 async def pool(blank_database):
     async with create_pool(blank_database, name="test", size=5, transaction_ms=10_000) as made:
-        for file in ("producer_1", "consumer_1"):
-            for statement in schema.statements(file):
-                await made.execute(statement)
+        for statement in schema.statements(*schema.PRODUCER, "consumer_1"):
+            await made.execute(statement)
         async with made.acquire() as connection:
             await schema.prepare(connection, source=SOURCE, shard_count=1)
         yield made

@@ -147,6 +147,17 @@ async def test_a_reader_without_a_place_gets_the_recent_past(shard):
     assert none.head.last == entries[-1].place
 
 
+async def test_the_recent_past_is_found_whenever_it_began_and_whatever_was_archived(shard):
+    for count in (1, 4, 2, 3, 1, 5):
+        await sealed(shard, count)
+    entries = await everything(shard)
+    await shard.archive(3)
+
+    for ms in {entry.ms + step for entry in entries for step in (-1, 0)}:
+        page = await shard.log.read_since(0, ms, limit=100)
+        assert page.entries == tuple(entry for entry in entries[3:] if entry.ms > ms)
+
+
 @pytest.mark.parametrize("number", [9, -1, 2**15, 2**31 - 1, -(2**31)])
 async def test_a_shard_that_is_not_there_is_a_problem(shard, number):
     with pytest.raises(NotFoundError) as raised:

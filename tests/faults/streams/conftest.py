@@ -66,7 +66,7 @@ async def theatre(own_postgres, own_valkey, tmp_path, figures, is_long):
     made.lease_s = 5 if is_long else 2
     async with create_pool(urls[0], name="test") as pool, create_pool(urls[1], name="test") as copy_pool:
         made.pool, made.copy_pool, made.writer = pool, copy_pool, Writer(pool, SHARDS)
-        for statement in schema.statements("producer_1"):
+        for statement in schema.statements(*schema.PRODUCER):
             await pool.execute(statement)
         for statement in (*schema.statements("consumer_1"), EFFECTS):
             await copy_pool.execute(statement)

@@ -50,7 +50,7 @@ class Academics:
 async def producer(blank_database):
     async with asyncpg.create_pool(blank_database, min_size=0) as pool:
         async with pool.acquire() as owner:
-            for statement in schema.statements("producer_1"):
+            for statement in schema.statements(*schema.PRODUCER):
                 await owner.execute(statement)
             await schema.prepare(owner, source="academics", shard_count=SHARDS)
         yield pool

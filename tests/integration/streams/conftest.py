@@ -23,9 +23,8 @@ SHARDS = 4
 async def pool(blank_database):
     """A database that publishes and that consumes."""
     async with create_pool(blank_database, name="test", size=12, transaction_ms=10_000) as made:
-        for file in ("producer_1", "consumer_1"):
-            for statement in schema.statements(file):
-                await made.execute(statement)
+        for statement in schema.statements(*schema.PRODUCER, "consumer_1"):
+            await made.execute(statement)
         async with made.acquire() as connection:
             await schema.prepare(connection, source=SOURCE, shard_count=SHARDS)
         yield made

@@ -54,7 +54,7 @@ async def app_url(postgres, blank_database):
     wanted = ServiceDatabase(service="academics", database=name, migrate_password="m", app_password="a")
     await create_database(postgres.admin_url, wanted)
     owner = await asyncpg.connect(postgres.url(name, "academics_migrate", "m"))
-    for statement in (*schema.statements("producer_1"), *schema.grants("academics_app")):
+    for statement in (*schema.statements(*schema.PRODUCER), *schema.grants("academics_app")):
         await owner.execute(statement)
     await schema.prepare(owner, source=SOURCE, shard_count=1)
     await owner.close()
