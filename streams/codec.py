@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as _quoted
+from operator import attrgetter
 from typing import cast
 from uuid import UUID
 
@@ -29,10 +30,12 @@ SEALING = frozenset({"shard", "sequence", "incarnation", "salt", "commit", "prev
 RAW = frozenset({"aggver", "data", "actor"})
 # What stands between those and the others, which are strings.
 BEFORE_ACTOR, BEFORE_AGGVER, BEFORE_DATA, AFTER_DATA = b'{"actor":', b',"aggver":', b',"data":', b',"datacontenttype":'
+ATTRIBUTES = tuple(sorted(Envelope.__dataclass_fields__))
+_values = attrgetter(*ATTRIBUTES)
 # What stands around an attribute's text in a body.
 AROUND = tuple(
     (name.encode(), f'"{name}":'.encode() + quote, quote + b",")
-    for name in sorted(Envelope.__dataclass_fields__)
+    for name in ATTRIBUTES
     for quote in [b"" if name in RAW else b'"']
 )
 # Values of these are canonical whatever they are.
@@ -77,33 +80,10 @@ def body_of(event: Envelope) -> bytes:
 
     Raises: ValueError for what has no canonical form: a float, an integer beyond 2**53, half a surrogate pair.
     """
-    attributes: dict[str, Json] = {
-        "actor": _ordered(dict[str, Json](event.actor)),
-        "aggver": _ordered(event.aggver),
-        "causationid": None if event.causationid is None else str(event.causationid),
-        "correlationid": event.correlationid,
-        "data": _ordered(cast(Json, event.data)),
-        "datacontenttype": event.datacontenttype,
-        "dataschema": event.dataschema,
-        "id": str(event.id),
-        "partitionkey": None if event.partitionkey is None else str(event.partitionkey),
-        "recordedtime": None if event.recordedtime is None else _spelled(event.recordedtime),
-        "requestid": event.requestid,
-        "source": event.source,
-        "specversion": event.specversion,
-        "subject": event.subject,
-        "time": _spelled(event.time),
-        "traceparent": event.traceparent,
-        "type": event.type,
-    }
-    # These are in order already: most of the work is not done twice.
-    return to_json({name: value for name, value in attributes.items() if value is not None})
-
-
-def _spelled(moment: datetime) -> str:
-    """Return `moment` in RFC 3339, with Z for UTC."""
-    text = moment.isoformat()
-    return text[:-6] + "Z" if text.endswith("+00:00") else text
+    attributes = {name: value for name, value in zip(ATTRIBUTES, _values(event), strict=True) if value is not None}
+    attributes["actor"], attributes["data"] = _ordered(cast(Json, event.actor)), _ordered(cast(Json, event.data))
+    attributes["aggver"] = _ordered(event.aggver)
+    return to_json(attributes)
 
 
 def canonical(value: Json) -> bytes:
@@ -113,8 +93,7 @@ def canonical(value: Json) -> bytes:
 
 def _ordered(value: Json) -> Json:
     if isinstance(value, dict):
-        # Of ASCII alone, code points and UTF-16 code units have the same order.
-        names = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+        names = _sorted(tuple(value))
         return {name: each if type(each := value[name]) in PLAIN else _ordered(each) for name in names}
     if isinstance(value, list):
         return [each if type(each) in PLAIN else _ordered(each) for each in value]
@@ -123,8 +102,10 @@ def _ordered(value: Json) -> Json:
     raise ValueError(f"no canonical form for {type(value).__name__}")
 
 
-def _utf16(name: str) -> bytes:
-    return name.encode("utf-16-be")
+@lru_cache(maxsize=1024)
+def _sorted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `names` in the order of their UTF-16 code units; payloads of one type have the same."""
+    return tuple(sorted(names, key=lambda name: name.encode("utf-16-be")))
 
 
 def fields_of(entry: Entry) -> list[bytes | str]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
 from contracts.events.envelope import Envelope
 from infra.postgres import Connection
 from streams.codec import body_of
@@ -47,7 +49,7 @@ class Outbox:
             [shard_of(event.partitionkey, self.shard_count) for event in events],
             [event.id for event in events],
             [part[0] for part in parts],
-            [UUID(part[2]) for part in parts],
+            [pgproto.UUID(part[2]) for part in parts],
             [event.aggver for event in events],
             [event.partitionkey for event in events],
             [event.type for event in events],
