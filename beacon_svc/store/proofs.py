@@ -86,7 +86,6 @@ CROSS JOIN LATERAL (
 """
 # Codes used up, new proofs, acknowledged numbers, and the events of all changes, in their order (as in
 # streams.outbox). The keys are locked.
-# Arrays of arrays would lose their edges: flags come as words with commas.
 KEEP = """
 WITH redeemed AS (
     UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
@@ -96,28 +95,21 @@ WITH redeemed AS (
     INSERT INTO proof (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
                        uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, flags, state,
                        reason, try_at, version)
-    SELECT id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
-           uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, string_to_array(flags, ','),
-           state, reason, try_at, version
-    FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[], $11::text[],
-                $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::uuid[], $16::uuid[], $17::uuid[],
-                $18::uuid[], $19::uuid[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::bigint[])
-         AS n (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at, uncertainty_ms,
-               classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, try_at, version)
+    SELECT * FROM unnest($4::added_proof[])
 ), acknowledged AS (
     UPDATE beacon_key AS k SET ack_seq = a.seq
-    FROM unnest($33::uuid[], $34::text[], $35::bigint[]) AS a (beacon_id, kid, seq)
-    WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY ($34)
+    FROM unnest($5::uuid[], $6::text[], $7::bigint[]) AS a (beacon_id, kid, seq)
+    WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY ($6)
 )
 INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
 SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
-FROM unnest($25::smallint[], $26::uuid[], $27::text[], $28::uuid[], $29::bigint[], $30::uuid[], $31::text[],
-            $32::bytea[]) WITH ORDINALITY AS e (shard, event_id, agg_type, agg_id, aggver, tenant, type, body, place)
+FROM unnest($8::smallint[], $9::uuid[], $10::text[], $11::uuid[], $12::bigint[], $13::uuid[], $14::text[],
+            $15::bytea[]) WITH ORDINALITY AS e (shard, event_id, agg_type, agg_id, aggver, tenant, type, body, place)
 ORDER BY place
 """
 JUDGE_AGAIN = """
 UPDATE proof SET proved_at = $2, classroom_id = $3, code_id = $4, course_id = $5, student_id = $6,
-                 acting_school_id = $7, flags = string_to_array($8, ','), state = $9, reason = $10, try_at = $11,
+                 acting_school_id = $7, flags = $8, state = $9, reason = $10, try_at = $11,
                  version = $12
 WHERE id = $1 AND version = $12 - 1
 """
@@ -155,8 +147,6 @@ RETURNING id, school_id, beacon_id, kid, seq, message, sha256, signature, receiv
           classroom_id, code_id, course_id, student_id, acting_school_id, flags, state, reason, signature_id,
           signature_status, try_at, try_count, version
 """
-# As in KEEP.
-PROOF_COLUMNS = 21
 MS = timedelta(milliseconds=1)
 
 
@@ -253,10 +243,10 @@ class PostgresProofBook:
         judged = [change for change in changes if isinstance(change, Judged)]
         codes = [one.redeems for one in judged if one.redeems is not None]
         used = columns([(code.id, code.redeemed_by, code.redeemed_room) for code in codes], 3)
-        new = columns([_row_of(one.proof) for one in judged if one.proof.version == 1], PROOF_COLUMNS)
+        new = [_row_of(one.proof) for one in judged if one.proof.version == 1]
         events = self._outbox.rows(*map(_event_of, changes))
         numbers = columns([(*key, seq) for key, seq in sorted(acknowledged.items())], 3)
-        await self._connection.execute(KEEP, *used, *new, *events, *numbers)
+        await self._connection.execute(KEEP, *used, new, *numbers, *events)
         for one in judged:
             if one.proof.version > 1:
                 await self._connection.execute(JUDGE_AGAIN, one.proof.id, one.proof.proved_at, *_verdict_of(one.proof))
@@ -317,7 +307,7 @@ def _beacon_of(row: Row) -> Beacon:
 
 
 def _row_of(proof: StoredProof) -> tuple[Any, ...]:
-    """Columns as in KEEP."""
+    """Return a new proof as an added_proof."""
     said = (proof.beacon_id, proof.kid, proof.seq, proof.message, proof.digest, proof.signature)
     uncertainty_ms = None if proof.uncertainty is None else proof.uncertainty // MS
     times = (proof.received_at, proof.proved_at, uncertainty_ms)
@@ -325,9 +315,9 @@ def _row_of(proof: StoredProof) -> tuple[Any, ...]:
 
 
 def _verdict_of(proof: StoredProof) -> tuple[Any, ...]:
-    """Columns as at the end of those of KEEP, and in JUDGE_AGAIN."""
+    """Columns as at the end of an added_proof, and in JUDGE_AGAIN."""
     whose = (proof.classroom_id, proof.code_id, proof.course_id, proof.student_id, proof.acting_school_id)
-    return (*whose, ",".join(proof.flags), proof.outcome.state, proof.outcome.reason, proof.try_at, proof.version)
+    return (*whose, proof.flags, proof.outcome.state, proof.outcome.reason, proof.try_at, proof.version)
 
 
 def _event_of(change: Judged | Alarm) -> Envelope:
