@@ -87,6 +87,7 @@ WITH RECURSIVE search (low, high) AS (
 SELECT max(low) FROM search
 """
 SEALED_COLUMNS = 8
+SHARDS_AT_ONCE = 64
 JUMP = timedelta(seconds=60)
 # What the stream holds at least; older entries are read from the log.
 KEPT_IN_STREAM = timedelta(hours=48)
@@ -118,12 +119,16 @@ class ClockWatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A shard that is to be sealed. limit: of events. seen: the last entry that its stream was given."""
+    """A shard that is to be sealed. limit: of events. seen: the last entry that its stream was given.
+
+    is_behind: its last sealing left some.
+    """
 
     shard: int
     limit: int
     seen: Place | None
     clock: ClockWatch
+    is_behind: bool = False
 
     def check(self, before: Head) -> None:
         """Pass when the log may go on from `before`. Raises: LogWentBackError, ClockJumpedError."""
@@ -151,7 +156,10 @@ class Sealer:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._sealing: Coalescer[Wish, Extension | None] = Coalescer(self._seal)
+        # Of shards that have fallen behind only two at once, so that the stream gets what these have meanwhile.
+        self._sealing: Coalescer[Wish, Extension | None] = Coalescer(
+            self._seal, max_batch_count=SHARDS_AT_ONCE, weigh=lambda wish: SHARDS_AT_ONCE // 2 if wish.is_behind else 1
+        )
 
     async def seal(self, wish: Wish) -> Extension | None:
         """Return what was added to the shard's log; None when another relay is at it.
@@ -232,8 +240,9 @@ class PostgresLedger:
 
     async def seal(self, *, limit: int, seen: Place | None) -> Sealed | None:
         assert self.sealer is not None  # noqa: S101 -- set above
-        self._tail = None
-        run = await self.sealer.seal(Wish(shard=self.shard, limit=limit, seen=seen, clock=self.clock))
+        is_behind, self._tail = self._tail is not None and not self._tail.drained, None
+        wish = Wish(shard=self.shard, limit=limit, seen=seen, clock=self.clock, is_behind=is_behind)
+        run = await self.sealer.seal(wish)
         self._tail = run
         return None if run is None else Sealed(head=run.head, count=len(run.entries), drained=run.drained)
 

@@ -107,6 +107,20 @@ async def test_shards_that_ask_together_are_sealed_in_one_transaction(pool, writ
     assert [len(await ledger.entries_after(0, 10)) for ledger in ledgers] == [3, 0, 3]
 
 
+async def test_shards_that_have_fallen_behind_are_sealed_two_by_two(pool, writer):
+    """So that the streams of two are given what these have, while the other two are sealed."""
+    sealer = Sealer(pool)
+    for shard in range(4):
+        await writer.paint(2, school=SCHOOLS[shard])
+    ledgers = [PostgresLedger(pool=pool, shard=shard, sealer=sealer) for shard in range(4)]
+
+    for _ in range(2):
+        await asyncio.gather(*(ledger.seal(limit=1, seen=None) for ledger in ledgers))
+
+    rows = await pool.fetch("SELECT pos, count(DISTINCT xmin::text) FROM streams_log GROUP BY pos ORDER BY pos")
+    assert [tuple(row) for row in rows] == [(1, 1), (2, 2)]
+
+
 async def test_a_shard_that_may_not_go_on_does_not_hold_up_those_it_is_sealed_with(pool, writer):
     sealer = Sealer(pool)
     await writer.paint(3, school=SCHOOLS[1])
