@@ -284,9 +284,10 @@ async def test_a_signal_ends_the_process_when_its_work_is_done(number, variables
         child.send_signal(number)
 
         assert await (await begun).json() == {"done": True}
-    output, _ = await child.communicate()
+    output, told = await child.communicate()
     assert child.returncode == 0
     assert output.decode().splitlines() == ["the loop has ended", "everything is closed"]
+    assert '"route": "/sleep"' in told.decode()
 
 
 async def test_settings_that_are_missing_or_wrong_are_all_named_and_their_values_never(variables):
