@@ -15,7 +15,8 @@ from streams.names import shard_of
 
 # One statement is one snapshot: the facts and the promise about them belong together, for many questions at once. An
 # unknown course is judged by the shard of the asker's school, without one by the copy as a whole. OFFSET 0 keeps each
-# look at a table by itself, by its index: joined, it would be planned for a table of yesterday's size.
+# look at a table by itself, by its index: joined, it would be planned for a table of yesterday's size. How a shard
+# stands is looked up once for all questions about it, for nothing else is asked there: a range of one shard, or of all.
 FACTS = """
 SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c.cancelled, c.signature_closed,
        c.signature_closed_at, c.signing_open_until,
@@ -40,7 +41,7 @@ SELECT c.course_id, c.version, c.school_id, c.start_at, c.end_at, c.is_online, c
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::smallint[])
      WITH ORDINALITY AS a (course_id, student_id, classroom_id, at, shard, place)
 CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT shard FROM copy_course WHERE course_id = a.course_id LIMIT 1), a.shard) AS shard
+    SELECT coalesce((SELECT shard FROM copy_course WHERE course_id = a.course_id LIMIT 1), a.shard) AS shard OFFSET 0
 ) AS s
 CROSS JOIN LATERAL (
     SELECT CASE WHEN bool_and(as_of IS NOT NULL) THEN min(as_of) END AS as_of,
@@ -48,7 +49,8 @@ CROSS JOIN LATERAL (
            array_agg(shard) AS shards, array_agg(incarnation) AS incarnations,
            CASE WHEN count(*) = 1 THEN min(pos) END AS pos
     FROM streams_checkpoint
-    WHERE consumer = 'attendance.copy' AND source = 'academics' AND (s.shard IS NULL OR shard = s.shard)
+    WHERE consumer = 'attendance.copy' AND source = 'academics'
+      AND shard BETWEEN coalesce(s.shard, 0) AND coalesce(s.shard, 32767)
 ) AS k
 LEFT JOIN LATERAL (
     SELECT * FROM copy_course WHERE course_id = a.course_id AND recorded_from <= a.at AND a.at < recorded_to OFFSET 0
