@@ -30,7 +30,9 @@ CROSS JOIN LATERAL (
 ) AS p
 """
 # The events go from table to table; only what sealing adds comes from here. $9: whether to wait for the disk. Losing a
-# promise in a crash is harmless: the next one is newer. The division refuses everything if an event is gone.
+# promise in a crash is harmless: the next one is newer. The division refuses everything if an event is gone. Events are
+# found one by one and taken by their place: a plan for a queue that was counted while it was empty would compare each
+# of them with all.
 EXTEND = """
 WITH held AS MATERIALIZED (
     SELECT h.*
@@ -53,8 +55,11 @@ WITH held AS MATERIALIZED (
          AS e (shard, id, sealed_ms, pos, salt, commit, prev_hash, hash)
     WHERE shard IN (SELECT shard FROM moved)
 ), taken AS (
-    DELETE FROM streams_pending AS p USING wanted AS e
-    WHERE p.shard = e.shard AND p.id = e.id
+    DELETE FROM streams_pending AS p
+    USING wanted AS e CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM streams_pending WHERE shard = e.shard AND id = e.id OFFSET 0
+    ) AS f
+    WHERE p.ctid = f.place
     RETURNING p.shard, sealed_ms, pos, event_id, agg_type, agg_id, aggver, tenant, type, body,
               salt, commit, prev_hash, hash
 ), sealed AS (

@@ -5,9 +5,16 @@ import re
 
 
 async def scans_of(connection, sql, tables):
-    """Return which of the growing `tables` the plan that is kept for `sql` reads by index, and which it reads whole."""
+    """Return which of the growing `tables` the plan that is kept for `sql` reads by index, and which it reads whole.
+
+    A row may also be found by its place, which an index gave.
+    """
     scans = [node for node in await plan_of(connection, sql) if node.get("Relation Name") in tables and is_scan(node)]
-    whole = {node["Relation Name"] for node in scans if kind(node) != "Bitmap Heap Scan" and "Index Cond" not in node}
+    whole = {
+        node["Relation Name"]
+        for node in scans
+        if kind(node) != "Bitmap Heap Scan" and not {"Index Cond", "TID Cond"} & node.keys()
+    }
     return {node["Relation Name"] for node in scans} - whole, whole
 
 
@@ -16,6 +23,11 @@ async def indexes_of(connection, sql, table):
     return {node.get("Index Name") for node in await plan_of(connection, sql) if node.get("Relation Name") == table} - {
         None
     }
+
+
+async def comparisons_of(connection, sql):
+    """Return by what the plan that is kept for `sql` compares each row of one part with all rows of another."""
+    return {node["Join Filter"] for node in await plan_of(connection, sql) if "Join Filter" in node}
 
 
 async def plan_of(connection, sql):

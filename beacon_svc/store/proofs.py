@@ -22,7 +22,8 @@ from infra.secret_box import SecretBox
 from streams.outbox import Outbox
 
 # Locked as they are given: in one order, as codes are below, so that batches do not wait for each other in a circle.
-# LATERAL here and below: one look into an index for each, whatever the planner once knew of the tables.
+# LATERAL here and below: one look into an index for each, whatever the planner once knew of the tables. What is changed
+# is found so, too, and then by its place: joined, each row of a batch would be compared with all others.
 LOCK_KEYS = """
 SELECT b.id, b.school_id, b.serial, b.classroom_id, b.nfc_profile, b.totp_required, b.version, b.created_at,
        b.retired_at, b.totp_key_sealed, k.kid, k.spki, k.not_before, k.not_after, k.revoked_at, k.ack_seq,
@@ -90,7 +91,8 @@ KEEP = """
 WITH redeemed AS (
     UPDATE flash_code AS c SET redeemed_by = r.proof_id, redeemed_room = r.room
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS r (id, proof_id, room)
-    WHERE c.id = r.id AND c.id = ANY($1) AND c.redeemed_by IS NULL
+    CROSS JOIN LATERAL (SELECT ctid AS place FROM flash_code WHERE id = r.id AND redeemed_by IS NULL OFFSET 0) AS f
+    WHERE c.ctid = f.place
 ), added AS (
     INSERT INTO proof (id, school_id, beacon_id, kid, seq, message, sha256, signature, received_at, proved_at,
                        uncertainty_ms, classroom_id, code_id, course_id, student_id, acting_school_id, flags, state,
@@ -99,7 +101,10 @@ WITH redeemed AS (
 ), acknowledged AS (
     UPDATE beacon_key AS k SET ack_seq = a.seq
     FROM unnest($5::uuid[], $6::text[], $7::bigint[]) AS a (beacon_id, kid, seq)
-    WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY ($6)
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM beacon_key WHERE beacon_id = a.beacon_id AND kid = a.kid OFFSET 0
+    ) AS f
+    WHERE k.ctid = f.place
 )
 INSERT INTO streams_pending (shard, event_id, agg_type, agg_id, aggver, tenant, type, body)
 SELECT shard, event_id, agg_type, agg_id, aggver, tenant, type, body
@@ -129,16 +134,20 @@ FROM (
         ) AS f
     ) AS s GROUP BY w.beacon_id, w.kid
 ) AS a
-WHERE k.beacon_id = a.beacon_id AND k.kid = a.kid AND k.kid = ANY($2) RETURNING k.beacon_id, k.kid, k.ack_seq
+CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM beacon_key WHERE beacon_id = a.beacon_id AND kid = a.kid OFFSET 0
+) AS f
+WHERE k.ctid = f.place RETURNING k.beacon_id, k.kid, k.ack_seq
 """
 # Not waited for on the disk: a proof whose settlement was lost is handed over again, and hears the same.
 SETTLE = """
 UPDATE proof AS p SET state = s.state, reason = s.reason, signature_id = s.signature_id,
                       signature_status = s.signature_status, try_at = s.try_at, try_count = p.try_count + 1
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[])
-     AS s (id, state, reason, signature_id, signature_status, try_at),
-     set_config('synchronous_commit', 'off', true)
-WHERE p.id = s.id AND p.id = ANY($1) AND p.state = 'held'
+     AS s (id, state, reason, signature_id, signature_status, try_at)
+CROSS JOIN LATERAL (SELECT ctid AS place FROM proof WHERE id = s.id AND state = 'held' OFFSET 0) AS f
+CROSS JOIN set_config('synchronous_commit', 'off', true)
+WHERE p.ctid = f.place
 """
 CLAIM_DUE = """
 UPDATE proof SET try_at = $2 WHERE id = ANY(ARRAY(

@@ -8,7 +8,8 @@ import pytest
 from beacon_svc import jobs
 from beacon_svc.store import codes, proofs
 from infra.postgres import create_pool
-from tests.plans import indexes_of, scans_of
+from streams import seal
+from tests.plans import comparisons_of, indexes_of, scans_of
 
 MODULES = (
     "beacon_svc.jobs",
@@ -67,6 +68,19 @@ async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(data
 
             assert by_index, name
             assert not whole, name
+            assert not await comparisons_of(lent, getattr(proofs, name)), name
+
+
+async def test_what_is_sealed_is_not_compared_with_everything_that_is_pending(databases):
+    urls = await databases("beacon")
+    owner = await asyncpg.connect(urls.admin_url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+
+    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
+        by_index, whole = await scans_of(lent, seal.EXTEND, {"streams_pending"})
+
+        assert (by_index, whole) == ({"streams_pending"}, set())
 
 
 @pytest.mark.parametrize(
