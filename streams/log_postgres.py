@@ -8,8 +8,9 @@ from streams.entries import Head, Place
 from streams.log import PAGE_LIMIT, EventLog, LogPage, LogRefused, page, refusal
 from streams.seal import AFTER, FIND, SEALED_BEFORE, entry_of, head_of
 
-# What the column can hold; asking for more would be a fault of ours, not of whoever asks.
+# What the columns can hold; asking for more would be a fault of ours, not of whoever asks.
 SHARDS = range(2**15)
+LATEST_MS = 2**63 - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class PostgresEventLog(EventLog):
     async def read_since(self, shard: int, after_ms: int, *, limit: int) -> LogPage:
         async with connection(self.pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
             head = await _head(lent, shard)
-            before = await lent.fetchval(SEALED_BEFORE, shard, after_ms + 1)
+            before = await lent.fetchval(SEALED_BEFORE, shard, min(after_ms, LATEST_MS) + 1)
             rows = await lent.fetch(AFTER, shard, max(before, head.base.pos), _bounded(limit))
         entries = [entry_of(shard, head.incarnation, row) for row in rows]
         return LogPage(entries=page(entries, upto=None), head=head)

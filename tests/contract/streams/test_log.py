@@ -158,6 +158,13 @@ async def test_the_recent_past_is_found_whenever_it_began_and_whatever_was_archi
         assert page.entries == tuple(entry for entry in entries[3:] if entry.ms > ms)
 
 
+@pytest.mark.parametrize(("ms", "count"), [(2**63 - 1, 0), (-(2**63), 3)])
+async def test_a_reader_may_ask_since_any_moment_that_the_protocol_can_name(shard, ms, count):
+    await sealed(shard, 3)
+
+    assert len((await shard.log.read_since(0, ms, limit=100)).entries) == count
+
+
 @pytest.mark.parametrize("number", [9, -1, 2**15, 2**31 - 1, -(2**31)])
 async def test_a_shard_that_is_not_there_is_a_problem(shard, number):
     with pytest.raises(NotFoundError) as raised:
