@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -10,13 +11,17 @@ from uuid import uuid4
 import pytest
 
 from beacon_svc.commands.codes import CodeRequest, CodeRules, issue_flash_codes
+from beacon_svc.domain.proofs import FlashCode
 from beacon_svc.store import codes
 from beacon_svc.store.codes import PostgresFlashCodes
 from beacon_svc.wiring import open_store
 from contracts.ids import new_id
+from contracts.problems import UnavailableError
+from infra.batches import robust
 from infra.demo.devices import new_key
 from infra.device_requests import NONCE_LIFE
 from infra.optical_frame import decode
+from infra.postgres import create_pool
 from tests.integration.beacon.test_races import SOMEBODY_WAITS
 from tests.waiting import until
 
@@ -210,7 +215,8 @@ async def test_phones_that_ask_at_once_share_a_transaction(service):
     assert await service.pool.fetchval("SELECT count(DISTINCT xmin::text) FROM flash_code") < 20
 
 
-async def test_a_request_whose_commit_nobody_heard_of_gets_its_code_again_and_a_replay_none(service):
+def issuing(service, pool):
+    """What issues codes for many requests together, without the door."""
     rules = CodeRules(
         life=timedelta(seconds=20),
         quarantine=timedelta(seconds=120),
@@ -218,18 +224,40 @@ async def test_a_request_whose_commit_nobody_heard_of_gets_its_code_again_and_a_
         nonce_life=NONCE_LIFE,
         draw=lambda: secrets.randbits(27),
     )
-    open_codes = partial(open_store, service.pool, PostgresFlashCodes)
+    open_codes = partial(open_store, pool, PostgresFlashCodes)
+    return partial(issue_flash_codes, rules=rules, open_codes=open_codes, now=service.now)
+
+
+def a_request(**changes):
     ids = {name: uuid4() for name in ("school_id", "student_id", "device_id", "course_id")}
-    mine, replayed = (CodeRequest(id=new_id(), nonce=bytes(16), **ids) for _ in range(2))
+    return CodeRequest(**({"id": new_id(), "nonce": bytes(16)} | ids | changes))
 
-    async def issue(*requests):
-        return await issue_flash_codes(requests, rules=rules, open_codes=open_codes, now=service.now)
 
-    [first] = await issue(mine)
-    again, replay = await issue(mine, replayed)
+async def test_a_request_whose_commit_nobody_heard_of_gets_its_code_again_and_a_replay_none(service):
+    issue, mine = issuing(service, service.pool), a_request()
+    replayed = replace(mine, id=new_id())
+
+    [first] = await issue([mine])
+    again, replay = await issue([mine, replayed])
 
     assert (again, replay.code) == (first, "replay")
     assert await service.pool.fetchval("SELECT count(*) FROM flash_code") == 1
+
+
+@pytest.mark.slow
+async def test_who_waits_for_a_code_that_somebody_holds_does_not_hold_up_the_others(service, database):
+    stuck, *others = (a_request() for _ in range(3))
+    again = replace(stuck, id=new_id(), nonce=bytes(15) + b"x")
+
+    async with create_pool(database.app_url, name="test") as pool:
+        issue = robust(issuing(service, pool), draw=lambda: 0)
+        await issue([stuck])
+        async with service.pool.acquire() as other, other.transaction():
+            await other.fetch("SELECT FROM flash_code FOR UPDATE")
+            outcomes = await issue([again, *others])
+
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError, FlashCode, FlashCode]
+    assert await service.pool.fetchval("SELECT count(*) FROM flash_code") == 3
 
 
 async def test_who_issues_elsewhere_is_waited_for(service, draws):
