@@ -6,7 +6,7 @@ from dataclasses import asdict, astuple, dataclass, fields
 # Numbers are names for ever: tests carry them as `@pytest.mark.fault(2)`.
 FAULTS = {
     1: "a writer is killed between its change and its commit",
-    2: "a relay is killed after the lock, the seal, the append",
+    2: "a relay is killed before the seal, after it, after the append",
     3: "two relays, one asleep",
     4: "a consumer is killed after the read, in the transaction, after the commit",
     5: "a consumer wakes up after its lease",
