@@ -43,7 +43,7 @@ class Size:
 
     batch_rooms: beacons that push a hundred at a time, batches: so often. most_s: where a slow machine stops a piece.
     share: of what the pieces of streams and commits do when they are measured alone. lag_proofs: of each beacon while
-    news are watched. late_rounds: of these two.
+    news are watched. late_rounds: of these two, and of what is measured as one process.
     """
 
     rounds: int
@@ -69,14 +69,14 @@ class Size:
 
 QUICK = Size(
     rounds=3,
-    floor_s=0.4,
-    singles=30,
-    wide=10,
-    naive=8,
+    floor_s=0.3,
+    singles=20,
+    wide=6,
+    naive=6,
     batch_rooms=4,
     batches=3,
     most_s=1.2,
-    share=0.1,
+    share=0.05,
     late_rounds=1,
     lag_proofs=5,
 )
@@ -221,7 +221,7 @@ async def measure_one_process(run: Run, bench: Bench, proofs: ProofLoad) -> None
     rooms = bench.schools.rooms[:CONNECTIONS]
     await bench.system.join()
     await proofs.measure(in_one_process(WARM_UP_PROOFS), rooms)
-    for _ in range(bench.size.rounds):
+    for _ in range(bench.size.late_rounds):
         run.add(await proofs.measure(in_one_process(bench.size.singles), rooms))
 
 
