@@ -35,6 +35,17 @@ FOR_EVERY_PROOF = (
 )
 
 
+@pytest.fixture
+async def counted_empty(databases):
+    """A connection of the service, to tables that were counted while they were empty."""
+    urls = await databases("beacon")
+    owner = await asyncpg.connect(urls.admin_url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
+        yield lent
+
+
 async def test_every_statement_prepares(databases):
     connection = await asyncpg.connect((await databases("beacon")).app_url)
     for module in MODULES:
@@ -56,31 +67,19 @@ async def test_evidence_is_never_deleted_by_the_service(databases, table):
     await connection.close()
 
 
-async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(databases):
-    urls = await databases("beacon")
-    owner = await asyncpg.connect(urls.admin_url)
-    await owner.execute("ANALYZE")
-    await owner.close()
+async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(counted_empty):
+    for name in FOR_EVERY_PROOF:
+        by_index, whole = await scans_of(counted_empty, getattr(proofs, name), GROWING)
 
-    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
-        for name in FOR_EVERY_PROOF:
-            by_index, whole = await scans_of(lent, getattr(proofs, name), GROWING)
-
-            assert by_index, name
-            assert not whole, name
-            assert not await comparisons_of(lent, getattr(proofs, name)), name
+        assert by_index, name
+        assert not whole, name
+        assert not await comparisons_of(counted_empty, getattr(proofs, name)), name
 
 
-async def test_what_is_sealed_is_not_compared_with_everything_that_is_pending(databases):
-    urls = await databases("beacon")
-    owner = await asyncpg.connect(urls.admin_url)
-    await owner.execute("ANALYZE")
-    await owner.close()
+async def test_what_is_sealed_is_not_compared_with_everything_that_is_pending(counted_empty):
+    by_index, whole = await scans_of(counted_empty, seal.EXTEND, {"streams_pending"})
 
-    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
-        by_index, whole = await scans_of(lent, seal.EXTEND, {"streams_pending"})
-
-        assert (by_index, whole) == ({"streams_pending"}, set())
+    assert (by_index, whole) == ({"streams_pending"}, set())
 
 
 @pytest.mark.parametrize(
@@ -92,11 +91,5 @@ async def test_what_is_sealed_is_not_compared_with_everything_that_is_pending(da
     ],
     ids=["count", "add", "forget"],
 )
-async def test_codes_are_found_among_everybodys_by_what_is_asked_for(databases, sql, indexes):
-    urls = await databases("beacon")
-    owner = await asyncpg.connect(urls.admin_url)
-    await owner.execute("ANALYZE")
-    await owner.close()
-
-    async with create_pool(urls.app_url, name="test", by_index=True) as pool, pool.acquire() as lent:
-        assert await indexes_of(lent, sql, "flash_code") == indexes
+async def test_codes_are_found_among_everybodys_by_what_is_asked_for(counted_empty, sql, indexes):
+    assert await indexes_of(counted_empty, sql, "flash_code") == indexes
