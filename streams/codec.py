@@ -5,7 +5,7 @@ The bytes are RFC 8785 JSON, made once by the writer: what is sealed, sent, stor
 
 import struct
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +23,8 @@ from streams.chain import flaw
 from streams.entries import Damaged, Entry, StreamId
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+# What a writer gives: ids and times are spelled when it becomes bytes.
+Value = None | bool | int | str | datetime | UUID | Sequence["Value"] | Mapping[str, "Value"]
 
 MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE doubles
 SEALING = frozenset({"shard", "sequence", "incarnation", "salt", "commit", "prevhash", "hash"})
@@ -38,8 +40,8 @@ AROUND = tuple(
     for name in ATTRIBUTES
     for quote in [b"" if name in RAW else b'"']
 )
-# Values of these are canonical whatever they are.
-PLAIN = frozenset({str, bool, type(None)})
+# Values of these have one spelling, and the encoder knows it.
+PLAIN = frozenset({str, bool, type(None), datetime})
 
 
 class UndecodableError(ValueError):
@@ -80,24 +82,29 @@ def body_of(event: Envelope) -> bytes:
 
     Raises: ValueError for what has no canonical form: a float, an integer beyond 2**53, half a surrogate pair.
     """
-    attributes = {name: value for name, value in zip(ATTRIBUTES, _values(event), strict=True) if value is not None}
-    attributes["actor"], attributes["data"] = _ordered(cast(Json, event.actor)), _ordered(cast(Json, event.data))
-    attributes["aggver"] = _ordered(event.aggver)
-    return to_json(attributes)
+    return to_json(
+        {
+            name: value if type(value) in PLAIN else _ordered(value)
+            for name, value in zip(ATTRIBUTES, _values(event), strict=True)
+            if value is not None
+        }
+    )
 
 
-def canonical(value: Json) -> bytes:
+def canonical(value: Value) -> bytes:
     """Return `value` as RFC 8785 JSON. Raises: ValueError."""
     return to_json(_ordered(value))
 
 
-def _ordered(value: Json) -> Json:
+def _ordered(value: Value) -> Value:
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, dict):
         names = _sorted(tuple(value))
         return {name: each if type(each := value[name]) in PLAIN else _ordered(each) for name in names}
     if isinstance(value, list):
-        return [each if type(each) in PLAIN else _ordered(each) for each in value]
-    if value is None or isinstance(value, bool | str) or (type(value) is int and abs(value) <= MAX_INTEGER):
+        return [_ordered(each) for each in value]
+    if type(value) in PLAIN or (type(value) is int and abs(value) <= MAX_INTEGER):
         return value
     raise ValueError(f"no canonical form for {type(value).__name__}")
 

@@ -57,6 +57,7 @@ class Envelope:
 
     id: names the event for ever (UUIDv7). subject: "<aggregate>/<uuid>". time: when it happened (the writer's Clock).
     recordedtime: when the writer's database recorded it. partitionkey: the school. aggver: the aggregate's version.
+    data: the payload's fields; ids and times among them are spelled where the event becomes bytes.
     """
 
     specversion: Literal["1.0"] = "1.0"
@@ -100,5 +101,5 @@ def wrap(event: Event, *, id: UUID, of: Aggregate, cause: Cause) -> Envelope:
         requestid=cause.request_id,
         traceparent=cause.traceparent,
         actor={"type": cause.actor_type} | ({"id": str(cause.actor_id)} if cause.actor_id else {}),
-        data=event.model_dump(mode="json"),
+        data=event.__dict__,
     )

@@ -6,11 +6,12 @@ from datetime import UTC, timedelta, timezone
 from uuid import UUID
 
 import pytest
+from asyncpg.pgproto import pgproto
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import AwareDatetime, TypeAdapter
 
-from contracts.events.envelope import Envelope
+from contracts.events.envelope import Aggregate, Cause, Envelope, Event, wrap
 from streams import codec
 from streams.chain import genesis, seal_after
 from streams.codec import UndecodableError, body_from, body_of, canonical, delivered, read_entry
@@ -146,6 +147,30 @@ def test_a_body_spells_ids_and_times_as_the_schema_of_envelopes_says(time, recor
     spelled = TypeAdapter(Envelope).dump_python(event, mode="json")
 
     assert json.loads(body_of(event)) == {name: value for name, value in spelled.items() if value is not None}
+
+
+class Moved(Event):
+    """A payload of all the kinds of values that payloads have."""
+
+    type = "academics.room.moved.v1"
+    ids: list[UUID]
+    room: UUID
+    at: AwareDatetime
+    text: str | None
+    count: int
+    is_far: bool
+
+
+@given(st.lists(st.uuids()), st.uuids(), moments, st.none() | st.text(), st.integers(-9, 9), st.booleans())
+def test_a_payload_is_spelled_as_its_model_says(ids, room, at, text, count, is_far):
+    # The driver's ids are what a payload is mostly made of.
+    driver_s = pgproto.UUID(str(room))
+    said = Moved(ids=[*ids, driver_s], room=driver_s, at=at, text=text, count=count, is_far=is_far)
+    of = Aggregate(type="room", id=room, version=1, school_id=driver_s)
+
+    event = wrap(said, id=room, of=of, cause=Cause(at=NINE, actor_type="service"))
+
+    assert json.loads(body_of(event))["data"] == said.model_dump(mode="json")
 
 
 def test_an_erased_entry_keeps_its_place_on_the_chain():
