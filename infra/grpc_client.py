@@ -25,6 +25,9 @@ CALLS_AT_ONCE = 32
 # What a caller keeps for its own answer when it passes its deadline on.
 RESERVE_S = 0.05
 MIN_TIMEOUT_S = 0.01
+# What a connection may take, its handshakes included, before another is tried: longer than any call waits, for a slow
+# network or a busy machine is no outage; short enough to find out soon when a lost host is back.
+CONNECT_TIMEOUT_S = 5.0
 RETRIES = {
     "methodConfig": [
         {
@@ -47,7 +50,8 @@ OPTIONS = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Not a pause, whatever its name says: github.com/grpc/grpc/issues/12830.
+    ("grpc.min_reconnect_backoff_ms", int(CONNECT_TIMEOUT_S * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 

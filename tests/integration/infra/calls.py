@@ -129,3 +129,20 @@ async def serving(identity, queries, commands=None, *, port=0, **more):
     finally:
         queries.goes_on.set()
         await server.stop(grace=1)
+
+
+@asynccontextmanager
+async def far_away(port, delay_s):
+    """A network that is slow in front of a server here; gives the port at its other end."""
+
+    async def carry(reader, writer):
+        while data := await reader.read(1 << 16):
+            asyncio.get_running_loop().call_later(delay_s, writer.write, data)
+        writer.close()
+
+    async def link(reader, writer):
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
+
+    async with await asyncio.start_server(link, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]

@@ -16,7 +16,7 @@ from infra.grpc_client import CALLS_AT_ONCE, COMMAND_TIMEOUT_S, QUERY_TIMEOUT_S,
 from infra.local.ports import free_port
 from infra.renewing_channel import RECHECK_S, RenewingChannel
 from infra.request_context import serving as request
-from tests.integration.infra.calls import Academics, Commands, identity_of, serving
+from tests.integration.infra.calls import Academics, Commands, far_away, identity_of, serving
 from tests.waiting import until
 
 PEER = Peer("academics")
@@ -162,6 +162,16 @@ async def test_a_callee_that_is_not_there_is_down_and_comes_back(academics, tmp_
             async with asyncio.timeout(5):
                 await channel.channel_ready()
             assert await ask(channel, timeout_s=5)
+
+
+@pytest.mark.slow
+async def test_a_callee_to_whom_connecting_takes_long_is_not_down(academics, tmp_path):
+    async with (
+        serving(identity_of(tmp_path / "server", "academics"), academics) as here,
+        far_away(here, 0.05) as port,
+        connect(f"127.0.0.1:{port}", callee="academics", identity=identity_of(tmp_path, "attendance")) as channel,
+    ):
+        assert await ask(channel, timeout_s=COMMAND_TIMEOUT_S)
 
 
 # Certificates
