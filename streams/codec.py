@@ -6,7 +6,7 @@ The bytes are RFC 8785 JSON, made once by the writer: what is sealed, sent, stor
 import struct
 from binascii import unhexlify
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as _quoted
@@ -19,6 +19,7 @@ from pydantic_core import from_json, to_json
 
 from contracts.events.envelope import Envelope
 from contracts.ids import canonical_uuid
+from contracts.values import value
 from streams.chain import flaw
 from streams.entries import Damaged, Entry, StreamId
 
@@ -48,7 +49,7 @@ class UndecodableError(ValueError):
     """The bytes are no event."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Delivered:
     """One event as a handler gets it. `data` is what the publisher's model of this `type` reads.
 

@@ -1,7 +1,7 @@
 """What academics had recorded: from attendance's own copy while that is provably fresh enough, else from academics."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -26,6 +26,7 @@ from attendance_svc.domain.signatures import Value
 from attendance_svc.ports import CourseCopy, CourseDirectory
 from contracts.ids import CourseId, SchoolId, StudentId, TeacherId
 from contracts.problems import ProblemError, UnavailableError
+from contracts.values import value
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ DECIDED_BY = Counter("freshness_decision", "Who said what academics had recorded
 BY_COPY = {path: DECIDED_BY.labels(path) for path in ("local_exact", "local_recent")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Checked(Generic[T]):
     """What a check found, and who answered it."""
 
@@ -47,7 +48,7 @@ class Checked(Generic[T]):
         return basis_of(self.basis, self.place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Academics:
     """Everybody who knows what academics had recorded. seen: what the caller has seen it write, if they said so."""
 

@@ -1,16 +1,17 @@
 """Find out what holds about an attempt: from the copy of academics, else from academics, identity and beacon_svc."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from attendance_svc.commands.academics import Academics
 from attendance_svc.domain.attempts import Attempt, Decision, Facts, NfcClaim, PlanFacts, ProofFacts
 from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.ports import NfcCodes, Phones, Timetable
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError, UnavailableError
+from contracts.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Sources:
     """Everybody who knows something about an attempt."""
 
@@ -24,7 +25,7 @@ class Sources:
         return self if seen is None else replace(self, academics=self.academics.after(seen))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Asked:
     """An attempt with what was found out about it. missing: the services that could not be asked ("identity").
 

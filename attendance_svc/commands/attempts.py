@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from attendance_svc.commands.asking import Asked, Sources, ask, look_up
 from attendance_svc.commands.judging import answer_of, judge, note_judged, placed, to_signature
@@ -15,6 +14,7 @@ from attendance_svc.ports import OpenBook, SignatureBook
 from contracts.events.envelope import Cause, Envelope
 from contracts.ids import SignatureId
 from contracts.problems import ConflictError
+from contracts.values import value
 
 # Whoever must ask somebody else waits; the others of a batch do not.
 ASKING_AT_ONCE = 8
@@ -22,7 +22,7 @@ ASKING_AT_ONCE = 8
 WITHOUT_A_BREATH = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submission:
     """An attempt on its way in. signature_id: of what is kept of it."""
 
@@ -31,7 +31,7 @@ class Submission:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Case:
     """An attempt with all that was found out about it, ready to be judged."""
 

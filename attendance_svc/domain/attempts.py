@@ -1,10 +1,11 @@
 """What is judged: an attempt to sign, and what was known when it was made."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
+from contracts.values import value
 
 Method = Literal["QR", "NFC", "FLASHLIGHT", "BEACON"]
 Status = Literal["PENDING", "ACCEPTED", "LATE", "REFUSED"]
@@ -36,7 +37,7 @@ Reason = Literal[
 RULE_VERSION = 1  # raised when the same facts and attempt could earn another decision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DeviceRequest:
     """A request as a student's phone signed it, kept until its device can be asked about.
 
@@ -49,7 +50,7 @@ class DeviceRequest:
     headers: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NfcClaim:
     """What a phone says that it read from a beacon: nothing is proved before identity and beacon agree."""
 
@@ -58,7 +59,7 @@ class NfcClaim:
     request: DeviceRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Attempt:
     """A student's request to sign, judged once.
 
@@ -86,7 +87,7 @@ class Attempt:
     claim: NfcClaim | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Preferences:
     """The part of a school's preferences that decides signatures. version: 0 from an academics of the seed."""
 
@@ -105,7 +106,7 @@ class Preferences:
         return self.enable_nfc if method == "NFC" else self.enable_flash
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Course:
     """The part of a course that decides signatures.
 
@@ -126,7 +127,7 @@ class Course:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CopyPlace:
     """How far the copy was when facts were read from it. shard, pos: None when several shards vouch for them."""
 
@@ -135,7 +136,7 @@ class CopyPlace:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PlanFacts:
     """What academics had recorded at `t`. course: None when the student's school has no such course.
 
@@ -153,7 +154,7 @@ class PlanFacts:
     place: CopyPlace | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ProofFacts:
     """What identity and beacon_svc say of the proof. has_device: the student's own device took part."""
 
@@ -161,7 +162,7 @@ class ProofFacts:
     is_code_valid: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Facts:
     """What attendance knows of an attempt. plan, proof: None while whoever knows cannot be asked.
 
@@ -176,7 +177,7 @@ class Facts:
     is_under_review: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """What an attempt earned, and why."""
 

@@ -1,14 +1,14 @@
 """What the copy of academics is asked, and what it says."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from attendance_svc.domain.attempts import PlanFacts
 from attendance_svc.domain.freshness import CopyState
 from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
+from contracts.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Question:
     """What had academics recorded at `at` of a course, and of a student and a room in it.
 
@@ -22,7 +22,7 @@ class Question:
     classroom_id: ClassroomId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CopiedFacts:
     """What the copy says, and how far it can be trusted, in one snapshot.
 

@@ -1,10 +1,11 @@
 """When the copy of academics may decide in place of academics itself. Pure."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, cast
 from uuid import UUID
+
+from contracts.values import value
 
 # A yes may rest on what was known this long before; a no may not.
 RECENT = timedelta(seconds=5)
@@ -19,7 +20,7 @@ TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CopyState:
     """How far the copy can be trusted in a question, read in one snapshot with the facts that answer it.
 
@@ -38,7 +39,7 @@ class CopyState:
     pos: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outlook:
     """What a request knows beside the copy.
 
@@ -66,7 +67,7 @@ def decide_source(copy: CopyState, t: datetime, outlook: Outlook, *, refuses: bo
     return "local_recent" if t - copy.as_of <= RECENT and not refuses else "ask"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SeenVersion:
     """What a caller has seen academics write, and wants to see counted."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from attendance_svc.domain.attempts import Attempt, Status
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId
+from contracts.values import value
 
 Kind = Literal["student", "teacher"]
 ActorType = Literal["student", "teacher", "admin", "beacon", "job"]
@@ -22,7 +23,7 @@ Place = tuple[CourseId | None, UUID]
 PRESENT: frozenset[Status] = frozenset(("ACCEPTED", "LATE"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Signature:
     """A judged attempt or a mark. subject_id: the student or teacher whose presence it is about.
 
@@ -65,7 +66,7 @@ class Signature:
         return self.status in PRESENT and self.is_open
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Actor:
     """Who caused a step. id: None for jobs, and for beacons that were not named."""
 
@@ -73,7 +74,7 @@ class Actor:
     id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Transition:
     """One step of a signature; never changed. n: from 1. before: None for the first.
 
@@ -125,7 +126,7 @@ class Transition:
         return self._digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Step:
     """A signature before and after one transition. before: None when it is new. says: what the world is told."""
 
@@ -136,7 +137,7 @@ class Step:
     opens_course: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Situation:
     """What attendance itself knows of one subject in one course, read under the course's lock.
 
@@ -153,7 +154,7 @@ class Situation:
     is_key_used: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Answer:
     """What an attempt or a mark is answered with. signature: the one that counts. reason: a slug, of this answer.
 

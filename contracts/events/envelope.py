@@ -1,11 +1,12 @@
 """The wrapper every event travels in, whatever its payload: CloudEvents 1.0 attributes."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, TypeAdapter
+
+from contracts.values import value
 
 ActorType = Literal["student", "teacher", "admin", "dev", "beacon", "service", "job"]
 
@@ -20,7 +21,7 @@ class Event(BaseModel):
     type: ClassVar[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Cause:
     """Who and what made a change happen; travels with its event.
 
@@ -37,7 +38,7 @@ class Cause:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Aggregate:
     """What a change happened to. `type` and `id` name it; `version` counts its events, dense from 1.
 
@@ -51,7 +52,7 @@ class Aggregate:
     recorded_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Envelope:
     """One event as its writer made it; sealing adds position and hashes.
 
