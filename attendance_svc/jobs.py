@@ -33,6 +33,9 @@ RESOLVE_EVERY_S = 2.0
 RESOLVE_FROM_COPY_EVERY_S = 0.5
 MEASURE_EVERY_S = 2.0
 COMPARE_CLOCKS_EVERY_S = 5.0
+# Until the clocks were compared once, the copy decides nothing. A process that starts before academics can answer, or
+# while the machine is busy with just that, must not ask about every attempt for seconds.
+COMPARE_CLOCKS_AGAIN_S = 1.0
 PRUNE_EVERY_S = 3600.0
 # Proofs are judged up to seven days after their time; a day more lets them wait for their judgement.
 HISTORY = timedelta(days=8)
@@ -313,20 +316,30 @@ def loops(
     )
 
 
+def comparing(clock: ClockJob) -> Loop:
+    """Return what compares the clocks for as long as the process runs."""
+    return every(COMPARE_CLOCKS_EVERY_S, clock.measure, again_s=COMPARE_CLOCKS_AGAIN_S)
+
+
 def _by_job(at: datetime) -> Cause:
     return Cause(at=at, actor_type="job")
 
 
-def every(seconds: float, work: Work) -> Loop:
-    """Return a loop that does `work` again and again; what cannot be done now is done the next time."""
+def every(seconds: float, work: Work, *, again_s: float | None = None) -> Loop:
+    """Return a loop that does `work` again and again; what cannot be done now is done the next time.
+
+    again_s: how soon that is, unless it is as soon as ever.
+    """
 
     async def loop(stop: asyncio.Event) -> None:
         while not stop.is_set():
+            wait_s = seconds
             try:
                 await work()
             except ProblemError as problem:
                 log.warning("work was put off", action="job_put_off", work=work.__qualname__, code=problem.code)
-            await _is_set_within(stop, seconds)
+                wait_s = seconds if again_s is None else again_s
+            await _is_set_within(stop, wait_s)
 
     return loop
 

@@ -21,14 +21,13 @@ from attendance_svc.http_api.desk import Desk
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
 from attendance_svc.jobs import (
-    COMPARE_CLOCKS_EVERY_S,
     BacklogJob,
     ClockJob,
     ClosingJob,
     PruneJob,
     SheetJob,
     WaitingJob,
-    every,
+    comparing,
     loops,
 )
 from attendance_svc.ports import OpenBook
@@ -205,7 +204,7 @@ def build_clock(settings: Settings, academics: grpc.aio.Channel, bearings: Beari
     """Return what compares academics' clock with ours, for as long as the process runs."""
     shards = range(settings.shard_count)
     job = ClockJob(heads=GrpcEventLog(academics), bearings=bearings, shards=shards, now=now)
-    return every(COMPARE_CLOCKS_EVERY_S, job.measure)
+    return comparing(job)
 
 
 def build_jobs(

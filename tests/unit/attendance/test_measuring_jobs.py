@@ -1,5 +1,6 @@
 """What is measured of academics' clock and of who waits."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import uuid4
@@ -7,10 +8,12 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from attendance_svc import jobs
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.jobs import CLOCK_OFFSET_S, COPY_AGE_S, PENDING, BacklogJob, ClockJob
 from contracts.problems import UnavailableError
 from tests.fakes.attendance import MINUTE, MS, NINE
+from tests.waiting import until
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Heads:
     took: timedelta = timedelta(0)
     incarnation: object = field(default_factory=uuid4)
     is_down: bool = False
+    refused: int = 0
     asked: list = field(default_factory=list)
 
     def clock(self):
@@ -35,6 +39,7 @@ class Heads:
 
     async def head(self, shard):
         if self.is_down:
+            self.refused += 1
             raise UnavailableError("log_down")
         self.asked.append(shard)
         theirs = self.ours + self.took / 2 + self.ahead
@@ -71,6 +76,19 @@ async def test_while_academics_is_away_what_was_measured_stays(heads, job):
     with pytest.raises(UnavailableError):
         await job.measure()
     assert job.bearings.offset() == timedelta(0)
+
+
+async def test_who_starts_before_academics_knows_the_clocks_soon_after_it(heads, job, monkeypatch):
+    monkeypatch.setattr(jobs, "COMPARE_CLOCKS_AGAIN_S", 0.001)
+    heads.is_down, stop = True, asyncio.Event()
+    loop = asyncio.create_task(jobs.comparing(job)(stop))
+    await until(lambda: heads.refused)
+
+    heads.is_down = False
+    await until(job.bearings.margin, timeout_s=1)
+
+    stop.set()
+    await loop
 
 
 async def test_clocks_that_are_apart_are_told_of_once_and_so_is_their_return(heads, job):
