@@ -17,6 +17,7 @@ from attendance_svc.ports import OpenBook, WaitingRoom
 from contracts.events.envelope import Cause
 from contracts.problems import ProblemError
 from infra.clock import Clock, utc_now
+from infra.device_requests import forget_nonces
 from infra.postgres import Connection, Pool, connection, transaction
 from infra.process import Loop
 from infra.telemetry import logger
@@ -247,6 +248,19 @@ class PruneJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NonceJob:
+    """Forgets the nonces of phones that do not come again; the others' go when they do."""
+
+    pool: Pool
+    now: Clock = utc_now
+
+    async def sweep(self) -> None:
+        """Forget those that have expired."""
+        async with connection(self.pool) as lent:
+            await forget_nonces(lent, self.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogJob:
     """Measures what waits, and how old the copy is."""
 
@@ -301,7 +315,12 @@ class ClockJob:
 
 
 def loops(
-    closing: ClosingJob, sheets: SheetJob, waiting: WaitingJob, pruning: PruneJob, backlog: BacklogJob
+    closing: ClosingJob,
+    sheets: SheetJob,
+    waiting: WaitingJob,
+    pruning: PruneJob,
+    nonces: NonceJob,
+    backlog: BacklogJob,
 ) -> Sequence[Loop]:
     """Return all background work of this door, each with its rhythm. Any number of replicas may run it."""
     return (
@@ -312,6 +331,7 @@ def loops(
         every(RESOLVE_FROM_COPY_EVERY_S, waiting.resolve_from_copy),
         every(MEASURE_EVERY_S, backlog.measure),
         every(SWEEP_EVERY_S, waiting.sweep),
+        every(SWEEP_EVERY_S, nonces.sweep),
         every(PRUNE_EVERY_S, pruning.prune),
     )
 

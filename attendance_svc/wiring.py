@@ -24,6 +24,7 @@ from attendance_svc.jobs import (
     BacklogJob,
     ClockJob,
     ClosingJob,
+    NonceJob,
     PruneJob,
     SheetJob,
     WaitingJob,
@@ -222,6 +223,7 @@ def build_jobs(
         ),
         waiting=WaitingJob(waiting_room=PostgresWaitingRoom(pool), sources=sources, open_book=book, now=now),
         pruning=PruneJob(pool=pool, copy=academics_history, now=now),
+        nonces=NonceJob(pool=pool, now=now),
         backlog=BacklogJob(backlog=PostgresBacklog(pool), now=now),
     )
 

@@ -10,6 +10,7 @@ from beacon_svc.domain.proofs import KEPT
 from beacon_svc.ports import OpenProofBook
 from contracts.problems import UnavailableError
 from infra.clock import Clock
+from infra.device_requests import forget_nonces
 from infra.postgres import Pool, transaction
 from infra.telemetry import logger
 
@@ -28,7 +29,6 @@ FORGET_ANCHORS = """
 DELETE FROM beacon_anchor AS a WHERE server_at < $1
 AND EXISTS (SELECT 1 FROM beacon_anchor AS b WHERE b.beacon_id = a.beacon_id AND b.server_at > a.server_at)
 """
-FORGET_NONCES = "DELETE FROM seen_nonce WHERE expires_at < $1"
 
 log = logger(__name__)
 
@@ -82,7 +82,7 @@ class Sweep:
         async with transaction(self.pool) as lent:
             await lent.execute(FORGET_CODES, now - KEPT)
             await lent.execute(FORGET_ANCHORS, now - KEPT)
-            await lent.execute(FORGET_NONCES, now)
+            await forget_nonces(lent, now)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

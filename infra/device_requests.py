@@ -24,8 +24,8 @@ TIMESTAMP = re.compile(r"[1-9][0-9]{0,12}")
 KID = re.compile(r"[0-9a-f]{16}")
 HEADERS = ("X-Device-Id", "X-Device-Kid", "X-Device-Timestamp", "X-Device-Nonce", "X-Device-Signature")
 
-# Expired rows of the same owners go, so the table stays as small as the traffic of two minutes; one that is used again
-# is not deleted but renewed, since one statement may change a row once.
+# Expired rows of the same owners go; one that is used again is not deleted but renewed, since one statement may change
+# a row once.
 # In one order, so that batches do not wait for each other in a circle.
 KEEP_NONCES = """
 WITH forgotten AS (
@@ -36,6 +36,11 @@ SELECT DISTINCT owner_id, nonce, $3::timestamptz FROM unnest($1::uuid[], $2::byt
 ORDER BY owner_id, nonce
 ON CONFLICT (owner_id, nonce) DO UPDATE SET expires_at = excluded.expires_at WHERE known.expires_at < $4
 RETURNING owner_id, nonce
+"""
+# What somebody is just using is left for the next time: a sweep waits for nobody, so no two can wait in a circle.
+FORGET_NONCES = """
+DELETE FROM seen_nonce WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM seen_nonce WHERE expires_at < $1 FOR UPDATE SKIP LOCKED))
 """
 Nonce = tuple[UUID, bytes]  # whose, and its 16 bytes
 
@@ -151,6 +156,14 @@ async def keep_nonces(
         answers.append(nonce in new)
         new.discard(nonce)
     return answers
+
+
+async def forget_nonces(connection: Connection, now: datetime) -> None:
+    """Forget nonces whose requests could not pass any more. One statement, safe to repeat, for a job of each service.
+
+    So the table stays as small as the traffic of a few minutes, also where devices do not come again.
+    """
+    await connection.execute(FORGET_NONCES, now)
 
 
 def sign_request(

@@ -2,9 +2,11 @@
 
 import base64
 import secrets
+from datetime import timedelta
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import grpc.aio
 import pytest
 import redis.asyncio
@@ -124,6 +126,18 @@ async def test_a_proof_handed_in_while_everybody_is_away_is_kept_and_told_on_the
             key = stream_key("attendance", shard_of(school_id, 4))
             entries = await until(lambda: client.xrange(key))
         assert [fields[b"type"].decode() for _, fields in entries] == ["attendance.signature.pending.v1"]
+
+
+async def test_expired_nonces_are_swept_although_their_phones_do_not_come_again(settings):
+    await migrate(settings)
+    async with asyncpg.create_pool(settings.database_url.get_secret_value()) as pool:
+        for ends_in in (timedelta(minutes=-1), timedelta(minutes=1)):
+            await pool.execute("INSERT INTO seen_nonce VALUES ($1, $2, $3)", uuid4(), bytes(16), utc_now() + ends_in)
+
+        async with running(process, settings):
+            await until(lambda: pool.fetchval("SELECT count(*) = 1 FROM seen_nonce"))
+
+        assert await pool.fetchval("SELECT expires_at > now() FROM seen_nonce")
 
 
 async def test_only_beacon_hands_in_proofs(settings, stub_of):

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from infra import device_requests
-from infra.device_requests import NONCE_LIFE, keep_nonce, keep_nonces
+from infra.device_requests import NONCE_LIFE, forget_nonces, keep_nonce, keep_nonces
 from infra.migrate import statements_of
 from infra.postgres import create_pool, transaction
 
@@ -68,6 +68,29 @@ async def test_expired_nonces_go_when_their_device_comes_again(pool):
     assert await pool.fetchval("SELECT count(*) FROM seen_nonce") == 1
 
 
+async def test_expired_nonces_are_swept_also_of_devices_that_do_not_come_again(pool):
+    await keep(pool, uuid4())
+    await keep(pool, uuid4(), now=NOW + timedelta(seconds=1))
+
+    counts = []
+    for later in (timedelta(0), timedelta(microseconds=1)):
+        await forget_nonces(pool, NOW + NONCE_LIFE + later)
+        counts.append(await pool.fetchval("SELECT count(*) FROM seen_nonce"))
+
+    assert counts == [2, 1]
+
+
+async def test_a_sweep_does_not_wait_for_a_nonce_that_is_being_used(pool):
+    owner, later = uuid4(), NOW + NONCE_LIFE + timedelta(seconds=1)
+    await keep(pool, owner)
+
+    async with transaction(pool) as lent:
+        await keep_nonce(lent, owner_id=owner, nonce=bytes(16), now=later, life=NONCE_LIFE)
+        await forget_nonces(pool, later)
+
+    assert await pool.fetchval("SELECT expires_at FROM seen_nonce") == later + NONCE_LIFE
+
+
 async def test_an_expired_nonce_may_be_used_again(pool):
     owner, later = uuid4(), NOW + NONCE_LIFE + timedelta(seconds=1)
     await keep(pool, owner)
@@ -85,6 +108,7 @@ async def test_a_request_that_is_rolled_back_may_come_again(pool):
     assert await keep(pool, owner)
 
 
-async def test_the_statement_prepares(pool):
+async def test_the_statements_prepare(pool):
     async with pool.acquire() as lent:
         assert await lent.prepare(device_requests.KEEP_NONCES)
+        assert await lent.prepare(device_requests.FORGET_NONCES)
