@@ -1,5 +1,6 @@
 """What academics says, given to attendance's stream door as the consumer would give it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from contracts.events.academics import (
 from contracts.events.envelope import Aggregate, Cause, wrap
 from contracts.ids import new_id
 from infra.postgres import transaction
-from streams.codec import Delivered
+from streams.codec import Delivered, body_of
 from streams.names import shard_of
 
 NINE = datetime(2025, 9, 1, 9, 0, tzinfo=UTC)
@@ -77,7 +78,7 @@ class Feed:
             school_id=school,
             aggver=version,
             actor=envelope.actor,
-            data=envelope.data,
+            data=json.loads(body_of(envelope))["data"],
             correlation_id=None,
             causation_id=None,
             request_id=None,
