@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import starmap
 from typing import TypeVar
@@ -19,6 +18,7 @@ from contracts.rpc.academics.api.v1 import academics_pb2 as academics
 from contracts.rpc.academics.api.v1 import academics_pb2_grpc as academics_rpc
 from contracts.rpc.beacon.api.v1 import beacon_pb2 as beacon
 from contracts.rpc.beacon.api.v1 import beacon_pb2_grpc as beacon_rpc
+from contracts.values import value
 from infra.coalescer import Coalescer
 from infra.device_requests import check, read_signed_request
 from infra.grpc_client import Peer
@@ -191,7 +191,7 @@ class GrpcPhones:
 _Reading = NfcReading | BaseException | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Shown:
     """A code that somebody says a beacon showed."""
 

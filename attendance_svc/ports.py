@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +12,7 @@ from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from contracts.events.envelope import Envelope
 from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, SignatureId, StudentId, TeacherId
+from contracts.values import value
 
 
 class CourseDirectory(Protocol):
@@ -72,7 +72,7 @@ class Timetable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NfcReading:
     """A true code: the beacon that showed it, the room it stood in, and the time step it belongs to."""
 
@@ -81,7 +81,7 @@ class NfcReading:
     step: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OwnPhone:
     """The student's own phone has signed a request. nonce: 16 bytes, by which it counts once."""
 

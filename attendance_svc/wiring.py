@@ -107,7 +107,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         desk = Desk(
             pool=pool,
             sources=sources,
-            nfc=NfcDoor(sources=sources, nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), keep=keeping.submit),
+            nfc=NfcDoor(nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), keep=keeping.submit),
             open_book=book,
             now=now,
             shard_count=shards,

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.ids import canonical_uuid
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError
+from contracts.values import value
 from infra.canon import FIELD, canonical, from_base64url, from_spki, is_signed, kid_of_spki, sign, to_base64url
 from infra.postgres import Connection
 
@@ -45,7 +45,7 @@ DELETE FROM seen_nonce WHERE ctid = ANY(ARRAY(
 Nonce = tuple[UUID, bytes]  # whose, and its 16 bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DeviceKey:
     """The public key of a device and its name: 16 hex digits, made once, since every request is compared with it."""
 
@@ -58,7 +58,7 @@ class DeviceKey:
         return cls(public=from_spki(spki), kid=kid_of_spki(spki))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SignedRequest:
     """What the headers and the request say; trusted only after `check`.
 

@@ -1,7 +1,6 @@
 """Routes that change signatures: signing, marking, correcting, taking back."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from uuid import UUID
 
 from attendance_svc.commands.marks import (
@@ -86,9 +85,12 @@ class SigningRoutes:
             course_id=CourseId(body.course_id),
             claim=NfcClaim(serial=str(body.serial), code=str(body.code), request=device_request(call)),
         )
-        door = replace(self._desk.nfc, sources=self._desk.sources_for(call))
         answer = await sign_with_nfc(
-            wanted, door=door, signature_id=SignatureId(new_id()), cause=self._desk.cause(caller)
+            wanted,
+            door=self._desk.nfc,
+            sources=self._desk.sources_for(call),
+            signature_id=SignatureId(new_id()),
+            cause=self._desk.cause(caller),
         )
         if answer.signature.status == "REFUSED":
             raise ConflictError(answer.reason, signature_id=str(answer.signature.id))

@@ -242,7 +242,6 @@ class Door:
 @pytest.fixture
 async def door(school):
     nfc = NfcDoor(
-        sources=school.sources,
         nonces=PostgresNonces(school.pool),
         wrong_codes=WrongCodes(),
         keep=school.keep,
