@@ -26,8 +26,12 @@ DELETE FROM flash_code WHERE id = ANY(ARRAY(
 """
 # The newest anchor of a beacon says how far its clock is off, however old it is.
 FORGET_ANCHORS = """
-DELETE FROM beacon_anchor AS a WHERE server_at < $1
-AND EXISTS (SELECT 1 FROM beacon_anchor AS b WHERE b.beacon_id = a.beacon_id AND b.server_at > a.server_at)
+DELETE FROM beacon_anchor WHERE ctid = ANY(ARRAY(
+    SELECT old.ctid FROM beacon AS b CROSS JOIN LATERAL (
+        SELECT server_at FROM beacon_anchor WHERE beacon_id = b.id ORDER BY server_at DESC LIMIT 1
+    ) AS newest CROSS JOIN LATERAL (
+        SELECT ctid FROM beacon_anchor WHERE beacon_id = b.id AND server_at < least($1, newest.server_at) OFFSET 0
+    ) AS old))
 """
 
 log = logger(__name__)
