@@ -81,10 +81,8 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     redis = writer_client(settings.redis_url.get_secret_value())
     peers = identity_of(settings)
     async with (
-        create_pool(url, name="attendance_svc", size=settings.database_pool_count, by_index=True) as pool,
-        create_pool(
-            url, name="attendance_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS, by_index=True
-        ) as background,
+        create_pool(url, name="attendance_svc", size=settings.database_pool_count) as pool,
+        create_pool(url, name="attendance_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
         redis,
         connect(settings.academics_grpc, callee="academics", identity=peers) as academics,
         connect(settings.identity_grpc, callee="identity", identity=peers) as identity,

@@ -137,7 +137,7 @@ class FlashCodes(Protocol):
         ...
 
     async def add(self, codes: Sequence[FlashCode], *, quarantine: timedelta, since: datetime) -> Collection[UUID]:
-        """Keep codes, all of other numbers and other students, and return the ids of those that were kept.
+        """Keep codes, all of other numbers, other students and one moment, and return the ids of those that were kept.
 
         The rest have a number that is in use or in quarantine. The student's codes issued since then end their life
         when the new one begins; what a beacon read before still counts.

@@ -132,13 +132,12 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     box, outbox = SecretBox.from_file(settings.key_file), Outbox(settings.shard_count)
     async with AsyncExitStack() as stack:
         size = settings.database_pool_count
-        pool = await stack.enter_async_context(create_pool(url, name="beacon_svc", size=size, by_index=True))
+        pool = await stack.enter_async_context(create_pool(url, name="beacon_svc", size=size))
         background = create_pool(
             url,
             name="beacon_svc jobs",
             size=BACKGROUND_POOL_COUNT,
             transaction_ms=BACKGROUND_TRANSACTION_MS,
-            by_index=True,
         )
         await stack.enter_async_context(background)
         redis = await stack.enter_async_context(writer_client(settings.redis_url.get_secret_value()))

@@ -14,10 +14,10 @@ SESSIONS_KEPT = timedelta(days=30)
 TRIES_KEPT = timedelta(days=1)
 
 FORGET_SESSIONS = """
-DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+DELETE FROM session WHERE id = ANY(ARRAY(SELECT id FROM session WHERE expires_at < $1 ORDER BY expires_at LIMIT $2))
 """
 FORGET_TRIES = """
-DELETE FROM login_try WHERE key IN (SELECT key FROM login_try WHERE last_at < $1 ORDER BY last_at LIMIT $2)
+DELETE FROM login_try WHERE key = ANY(ARRAY(SELECT key FROM login_try WHERE last_at < $1 ORDER BY last_at LIMIT $2))
 """
 FORGET_RESETS = "DELETE FROM password_reset WHERE expires_at < $1"
 FORGET_CHALLENGES = "DELETE FROM device_challenge WHERE expires_at < $1"

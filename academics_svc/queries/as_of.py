@@ -18,7 +18,10 @@ SELECT c.id, c.school_id, v.name, v.start_at, v.end_at, v.is_online, v.closing_d
        v.signature_closed_at, v.signing_open_until, v.cancelled, v.version
 FROM course c
 JOIN course_version v ON v.course_id = c.id AND held_at(v.recorded_from, v.recorded_to, $3)
-JOIN school_preferences_version p ON p.school_id = c.school_id AND held_at(p.recorded_from, p.recorded_to, $3)
+CROSS JOIN LATERAL (
+    SELECT default_signature_closing_delay_minutes FROM school_preferences_version
+    WHERE school_id = c.school_id AND held_at(recorded_from, recorded_to, $3) OFFSET 0
+) AS p
 WHERE c.id = $1 AND ($2::uuid IS NULL OR c.school_id = $2)
 """
 TEACHES_AS_OF = """

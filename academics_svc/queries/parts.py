@@ -32,18 +32,24 @@ SELECT student_id, recorded_from FROM students_groups
 WHERE group_id = $1 AND recorded_to = 'infinity' AND ($2::uuid IS NULL OR student_id > $2)
 ORDER BY student_id LIMIT $3
 """
+# OFFSET 0 keeps each look by itself, by its index: joined, it would be planned for a table of yesterday's size.
 IS_CLASSROOM_OF_STUDENT = """
 SELECT EXISTS (
-    SELECT FROM courses_classrooms r
-    JOIN courses_student_groups g ON g.course_id = r.course_id AND g.recorded_to = 'infinity'
-    JOIN students_groups m ON m.group_id = g.group_id AND m.recorded_to = 'infinity'
-    WHERE r.classroom_id = $1 AND r.recorded_to = 'infinity' AND m.student_id = $2)
+    SELECT FROM students_groups m CROSS JOIN LATERAL (
+        SELECT course_id FROM courses_student_groups WHERE group_id = m.group_id AND recorded_to = 'infinity' OFFSET 0
+    ) AS g CROSS JOIN LATERAL (
+        SELECT FROM courses_classrooms
+        WHERE course_id = g.course_id AND classroom_id = $1 AND recorded_to = 'infinity' OFFSET 0
+    ) AS r
+    WHERE m.student_id = $2 AND m.recorded_to = 'infinity')
 """
 IS_GROUP_OF_TEACHER = """
 SELECT EXISTS (
-    SELECT FROM courses_student_groups g
-    JOIN teachers_courses t ON t.course_id = g.course_id AND t.recorded_to = 'infinity'
-    WHERE g.group_id = $1 AND g.recorded_to = 'infinity' AND t.teacher_id = $2)
+    SELECT FROM courses_student_groups g CROSS JOIN LATERAL (
+        SELECT FROM teachers_courses
+        WHERE course_id = g.course_id AND teacher_id = $2 AND recorded_to = 'infinity' OFFSET 0
+    ) AS t
+    WHERE g.group_id = $1 AND g.recorded_to = 'infinity')
 """
 FIND: Mapping[PartKind, str] = {"classroom": FIND_CLASSROOM, "group": FIND_GROUP}
 LIST: Mapping[PartKind, str] = {"classroom": LIST_CLASSROOMS, "group": LIST_GROUPS}

@@ -26,15 +26,18 @@ UPDATE course SET name = $2, start_at = $3, end_at = $4, is_online = $5, closing
        version = version + 1, recorded_at = recorded_after(recorded_at)
 WHERE id = $1 RETURNING id, version, recorded_at
 """
+# Found by its index, and changed by its place, which stays: who changes many has locked them. OFFSET 0, here and below,
+# keeps each look at a table by itself: joined, a batch may be compared with the whole table.
 CHANGE_SIGNING = """
 UPDATE course c SET signature_closed_at = n.closed_at, closed_by = n.closed_by, signing_open_until = n.open_until,
        version = c.version + 1, recorded_at = recorded_after(c.recorded_at)
 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::timestamptz[]) AS n (id, closed_at, closed_by, open_until)
-WHERE c.id = n.id RETURNING c.id, c.version, c.recorded_at
+CROSS JOIN LATERAL (SELECT ctid AS place FROM course WHERE id = n.id OFFSET 0) AS f
+WHERE c.ctid = f.place RETURNING c.id, c.version, c.recorded_at
 """
 END_COURSE_VERSIONS = """
-UPDATE course_version v SET recorded_to = c.recorded_at FROM course c
-WHERE c.id = ANY($1::uuid[]) AND v.course_id = c.id AND v.recorded_to = 'infinity'
+UPDATE course_version v SET recorded_to = (SELECT recorded_at FROM course WHERE id = v.course_id)
+WHERE course_id = ANY($1::uuid[]) AND recorded_to = 'infinity'
 """
 ADD_COURSE_VERSIONS = """
 INSERT INTO course_version (
@@ -73,9 +76,11 @@ SELECT id FROM course WHERE school_id = $1 AND closed_by = 'job' AND NOT cancell
 ORDER BY id FOR UPDATE
 """
 FIND_DUE = """
-SELECT c.id, c.school_id FROM course c JOIN school_preferences p USING (school_id)
-WHERE c.signature_closed_at IS NULL AND NOT c.cancelled AND c.start_at <= $1
-  AND coalesce(c.signing_open_until, least(c.end_at, c.start_at + make_interval(mins => p.late_grace_minutes
+SELECT c.id, c.school_id FROM (
+    SELECT * FROM course WHERE signature_closed_at IS NULL AND NOT cancelled AND start_at <= $1 OFFSET 0
+) AS c
+CROSS JOIN LATERAL (SELECT * FROM school_preferences WHERE school_id = c.school_id OFFSET 0) AS p
+WHERE coalesce(c.signing_open_until, least(c.end_at, c.start_at + make_interval(mins => p.late_grace_minutes
         + coalesce(c.closing_delay_minutes, p.default_signature_closing_delay_minutes)))) <= $1
 ORDER BY c.id LIMIT $2
 """

@@ -52,12 +52,14 @@ WHERE id = $1 RETURNING version, recorded_at
 """
 IS_CLASSROOM_NEEDED = """
 SELECT EXISTS (
-    SELECT FROM courses_classrooms l JOIN course c ON c.id = l.course_id
+    SELECT FROM courses_classrooms l
+    CROSS JOIN LATERAL (SELECT cancelled, end_at FROM course WHERE id = l.course_id OFFSET 0) AS c
     WHERE l.classroom_id = $1 AND l.recorded_to = 'infinity' AND NOT c.cancelled AND c.end_at > $2)
 """
 IS_GROUP_NEEDED = """
 SELECT EXISTS (
-    SELECT FROM courses_student_groups l JOIN course c ON c.id = l.course_id
+    SELECT FROM courses_student_groups l
+    CROSS JOIN LATERAL (SELECT cancelled, end_at FROM course WHERE id = l.course_id OFFSET 0) AS c
     WHERE l.group_id = $1 AND l.recorded_to = 'infinity' AND NOT c.cancelled AND c.end_at > $2)
 """
 FIND_MEMBERS = """

@@ -84,7 +84,10 @@ FROM (
     SELECT group_ids, greatest($2, recorded_from) AS at FROM copy_course WHERE course_id = $1
     ORDER BY recorded_from <= $2 DESC, CASE WHEN recorded_from <= $2 THEN version END DESC, version LIMIT 1
 ) AS c
-JOIN copy_membership m ON m.group_id = ANY (c.group_ids) AND m.recorded_from <= c.at AND c.at < m.recorded_to
+CROSS JOIN LATERAL (
+    SELECT student_id FROM copy_membership
+    WHERE group_id = ANY (c.group_ids) AND recorded_from <= c.at AND c.at < recorded_to OFFSET 0
+) AS m
 ORDER BY m.student_id
 """
 

@@ -15,10 +15,15 @@ from streams.codec import Delivered
 FIND_COURSES = """
 SELECT course_id, version, recorded_from FROM copy_course WHERE course_id = ANY ($1) AND recorded_to = 'infinity'
 """
+# Here and below each row is found by its index (OFFSET 0 keeps the look by itself) and changed by its place: joined, a
+# batch may be compared with the whole table. Only the owner of the shard writes here; another is fenced.
 END_COURSES = """
 UPDATE copy_course c SET recorded_to = e.recorded_to
 FROM unnest($1::uuid[], $2::timestamptz[]) AS e (course_id, recorded_to)
-WHERE c.course_id = e.course_id AND c.recorded_to = 'infinity'
+CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM copy_course WHERE course_id = e.course_id AND recorded_to = 'infinity' OFFSET 0
+) AS f
+WHERE c.ctid = f.place
 """
 # Lists come as text, since an array cannot hold arrays of different lengths.
 ADD_COURSES = """
@@ -64,14 +69,20 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[])
 ON CONFLICT (group_id) DO UPDATE SET version = excluded.version
 """
 FIND_MEMBERSHIPS = """
-SELECT group_id, student_id, recorded_from
-FROM unnest($1::uuid[], $2::uuid[]) AS asked (group_id, student_id)
-JOIN copy_membership USING (group_id, student_id) WHERE recorded_to = 'infinity'
+SELECT m.* FROM unnest($1::uuid[], $2::uuid[]) AS asked (group_id, student_id)
+CROSS JOIN LATERAL (
+    SELECT group_id, student_id, recorded_from FROM copy_membership
+    WHERE group_id = asked.group_id AND student_id = asked.student_id AND recorded_to = 'infinity' OFFSET 0
+) AS m
 """
 END_MEMBERSHIPS = """
 UPDATE copy_membership m SET recorded_to = e.recorded_to
 FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS e (group_id, student_id, recorded_to)
-WHERE m.group_id = e.group_id AND m.student_id = e.student_id AND m.recorded_to = 'infinity'
+CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM copy_membership
+    WHERE group_id = e.group_id AND student_id = e.student_id AND recorded_to = 'infinity' OFFSET 0
+) AS f
+WHERE m.ctid = f.place
 """
 ADD_MEMBERSHIPS = """
 INSERT INTO copy_membership (group_id, student_id, added_version, recorded_from, recorded_to, shard)
@@ -88,10 +99,10 @@ TRUNCATE_SHARD = (
 # What counted at a course's end stays for its sheet. Memberships all stay: they are few and sheets need them.
 PRUNE_COURSES = """
 DELETE FROM copy_course AS old
-WHERE old.recorded_to < $1 AND NOT EXISTS (
+WHERE old.recorded_to < $1 AND old.recorded_to < 'infinity' AND NOT EXISTS (
     SELECT FROM copy_course AS current
     WHERE current.course_id = old.course_id AND current.recorded_to = 'infinity'
-      AND old.recorded_from <= current.end_at AND current.end_at < old.recorded_to
+      AND old.recorded_from <= current.end_at AND current.end_at < old.recorded_to OFFSET 0
 )
 """
 PRUNE_PREFERENCES = "DELETE FROM copy_preferences WHERE recorded_to < $1"

@@ -29,29 +29,33 @@ SET state = excluded.state, due_at = excluded.due_at, next_at = excluded.next_at
 RUNNING = """
 SELECT k.state, k.due_at, k.next_at, k.attempts, c.course_id, c.school_id, c.start_at, c.end_at,
        c.closing_delay_minutes, c.signing_open_until
-FROM course_closing k JOIN copy_course c ON c.course_id = k.course_id AND c.recorded_to = 'infinity'
+FROM course_closing k
+CROSS JOIN LATERAL (SELECT * FROM copy_course WHERE course_id = k.course_id AND recorded_to = 'infinity' OFFSET 0) AS c
 WHERE k.school_id = $1 AND k.state IN ('armed', 'firing')
 ORDER BY k.course_id FOR UPDATE OF k
 """
+# Found by its index and changed by its place, which stays: RUNNING has locked it.
 MOVE_TIMERS = """
 UPDATE course_closing k
 SET state = 'armed', due_at = moved.due_at, next_at = moved.due_at, attempts = 0, last_error = NULL
-FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (course_id, due_at) WHERE k.course_id = moved.course_id
+FROM unnest($1::uuid[], $2::timestamptz[]) AS moved (course_id, due_at)
+CROSS JOIN LATERAL (SELECT ctid AS place FROM course_closing WHERE course_id = moved.course_id OFFSET 0) AS f
+WHERE k.ctid = f.place
 """
 FORGET = "DELETE FROM course_closing WHERE shard = $1"
 # Until next_at nobody else takes the row: it is the lease as well as the pause.
 CLAIM = """
 UPDATE course_closing SET state = 'firing', attempts = attempts + 1, next_at = $2
-WHERE course_id IN (
+WHERE course_id = ANY (ARRAY (
     SELECT course_id FROM course_closing WHERE state IN ('armed', 'firing') AND next_at <= $1
     ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED
-)
+))
 RETURNING course_id, attempts
 """
 PUT_OFF = """
 UPDATE course_closing k SET next_at = later.next_at, last_error = $4
 FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[]) AS later (course_id, attempts, next_at)
-WHERE k.course_id = later.course_id AND k.attempts = later.attempts AND k.state = 'firing'
+WHERE k.course_id = ANY ($1) AND k.course_id = later.course_id AND k.attempts = later.attempts AND k.state = 'firing'
 """
 OLDEST_DUE = "SELECT min(due_at) FROM course_closing WHERE state IN ('armed', 'firing')"
 CLAIM_LIMIT = 200

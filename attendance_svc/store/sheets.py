@@ -57,8 +57,9 @@ WITH ready AS (
         ORDER BY look_at LIMIT $3
     ) AS s
     UNION
-    (SELECT m.course_id FROM sheet_change m JOIN sheet s ON s.course_id = m.course_id JOIN ready r ON r.shard = s.shard
-     WHERE s.next_at <= $1 GROUP BY m.course_id ORDER BY min(m.id) LIMIT $3)
+    (SELECT m.course_id FROM (SELECT course_id, min(id) AS first FROM sheet_change GROUP BY course_id) AS m
+     CROSS JOIN LATERAL (SELECT shard FROM sheet WHERE course_id = m.course_id AND next_at <= $1 OFFSET 0) AS s
+     WHERE s.shard IN (SELECT shard FROM ready) ORDER BY m.first LIMIT $3)
 ), due AS (
     SELECT s.course_id,
            c.course_id IS NOT NULL AND NOT EXISTS (
@@ -67,12 +68,16 @@ WITH ready AS (
            ) AS is_sound,
            CASE WHEN c.end_at <= r.sure_until AND (s.settled_end_at IS NULL OR s.settled_end_at < c.end_at)
                 THEN c.end_at END AS settles_end_at
-    FROM candidate JOIN sheet s USING (course_id) JOIN ready r ON r.shard = s.shard
-    LEFT JOIN copy_course c ON c.course_id = s.course_id AND c.recorded_to = 'infinity'
-    ORDER BY s.course_id FOR UPDATE OF s SKIP LOCKED
+    FROM candidate
+    CROSS JOIN LATERAL (SELECT * FROM sheet WHERE course_id = candidate.course_id FOR UPDATE SKIP LOCKED) AS s
+    JOIN ready r ON r.shard = s.shard
+    LEFT JOIN LATERAL (
+        SELECT * FROM copy_course WHERE course_id = s.course_id AND recorded_to = 'infinity' OFFSET 0
+    ) AS c ON true
 )
 UPDATE sheet SET next_at = $1 + CASE WHEN due.is_sound THEN $4::interval ELSE $5::interval END
-FROM due WHERE sheet.course_id = due.course_id RETURNING sheet.course_id, settles_end_at, is_sound
+FROM due WHERE sheet.course_id = ANY (ARRAY (SELECT course_id FROM due)) AND sheet.course_id = due.course_id
+RETURNING sheet.course_id, settles_end_at, is_sound
 """
 FIND_COURSE = """
 SELECT course_id, school_id, end_at, signature_closed, cancelled FROM copy_course

@@ -68,7 +68,9 @@ ORDER BY j.t, j.id
 NOTHING = Situation()
 LIST_AWAITING_TEACHER = """
 SELECT j.*, e.evidence
-FROM judged_signature j JOIN signature_transition e ON e.signature_id = j.id AND e.n = j.version
+FROM judged_signature j CROSS JOIN LATERAL (
+    SELECT evidence FROM signature_transition WHERE signature_id = j.id AND n = j.version OFFSET 0
+) AS e
 WHERE j.course_id = $1 AND j.status = 'PENDING' AND j.reason = 'awaiting_teacher'
   AND j.superseded_by IS NULL AND j.voided_at IS NULL
 ORDER BY j.t, j.id LIMIT $2
@@ -84,7 +86,8 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::inte
             $9::uuid[], $10::uuid[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[])
      AS n (id, school_id, course_id, status, reason, rule_version, version, announced, beacon_id, classroom_id,
            superseded_by, voided_at, judged_by, judged_at)
-WHERE s.id = ANY ($1) AND s.id = n.id AND s.version = n.version - 1
+CROSS JOIN LATERAL (SELECT ctid AS place FROM signature WHERE id = n.id OFFSET 0) AS f
+WHERE s.ctid = f.place AND s.version = n.version - 1
 """
 # Steps of signatures that were there before.
 ADD_STEPS = """

@@ -12,21 +12,21 @@ from infra.postgres import Pool, connection
 LIST_WAITING = """
 SELECT * FROM judged_signature
 WHERE status = 'PENDING' AND reason = 'awaiting_validation' AND superseded_by IS NULL AND voided_at IS NULL
-  AND (t, id) > ($1, $2) AND ($3::timestamptz IS NULL OR t <= $3) AND ($4 OR claim IS NULL)
+  AND (t, id) > ($1, $2) AND t <= coalesce($3::timestamptz, 'infinity') AND ($4 OR claim IS NULL)
 ORDER BY t, id LIMIT $5
 """
 LIST_OVERDUE = """
 SELECT DISTINCT w.course_id
-FROM signature w
-WHERE w.status = 'PENDING' AND w.reason = 'awaiting_teacher' AND w.superseded_by IS NULL AND w.voided_at IS NULL
-  AND (
-    EXISTS (SELECT FROM course_settled s WHERE s.course_id = w.course_id)
-    OR EXISTS (
+FROM (
+    SELECT course_id FROM signature
+    WHERE status = 'PENDING' AND reason = 'awaiting_teacher' AND superseded_by IS NULL AND voided_at IS NULL OFFSET 0
+) AS w
+WHERE EXISTS (SELECT FROM course_settled s WHERE s.course_id = w.course_id OFFSET 0)
+   OR EXISTS (
         SELECT FROM signature s
         WHERE s.course_id = w.course_id AND s.kind = 'teacher' AND s.status IN ('ACCEPTED', 'LATE')
-          AND s.superseded_by IS NULL AND s.voided_at IS NULL
-    )
-  )
+          AND s.superseded_by IS NULL AND s.voided_at IS NULL OFFSET 0
+   )
 ORDER BY w.course_id LIMIT $1
 """
 COUNT_PENDING = """

@@ -19,7 +19,9 @@ SELECT w.student_id, c.count FROM unnest($1::uuid[]) AS w (student_id) CROSS JOI
     SELECT count(*) FROM flash_code WHERE student_id = w.student_id AND issued_at > $2
 ) AS c
 """
-# Codes are locked in the order in which proofs lock them, so that nobody waits in a circle.
+# Codes are locked in the order in which proofs lock them, so that nobody waits in a circle. All new ones have one
+# moment of issue, so those before them end then; they are found by their ids, for one that is being redeemed has a new
+# place.
 ADD = """
 WITH added AS (
     INSERT INTO flash_code (id, code, school_id, student_id, device_id, course_id, issued_at, expires_at, free_at)
@@ -30,11 +32,15 @@ WITH added AS (
     WHERE NOT EXISTS (SELECT FROM flash_code AS f WHERE f.code = n.code AND f.free_at > n.issued_at OFFSET 0)
     RETURNING id, student_id, issued_at
 ), superseded AS (
-    SELECT c.id, a.issued_at AS ended_at FROM added AS a CROSS JOIN LATERAL (
-        SELECT * FROM flash_code WHERE student_id = a.student_id AND issued_at > $10 AND expires_at > a.issued_at
-    ) AS c ORDER BY c.school_id, c.code, c.issued_at FOR UPDATE OF c
+    SELECT locked.id FROM (
+        SELECT c.id FROM added AS a CROSS JOIN LATERAL (
+            SELECT * FROM flash_code
+            WHERE student_id = a.student_id AND issued_at > $10 AND expires_at > a.issued_at OFFSET 0
+        ) AS c ORDER BY c.school_id, c.code, c.issued_at
+    ) AS s CROSS JOIN LATERAL (SELECT id FROM flash_code WHERE id = s.id FOR UPDATE) AS locked
 ), ended AS (
-    UPDATE flash_code AS c SET expires_at = s.ended_at FROM superseded AS s WHERE c.id = s.id
+    UPDATE flash_code SET expires_at = (SELECT min(issued_at) FROM added)
+    WHERE id = ANY(ARRAY(SELECT id FROM superseded))
 )
 SELECT id FROM added
 """

@@ -10,7 +10,8 @@ from infra.postgres import Pool, connection
 MOST_BEACONS = 10_000
 
 LIST_PUBLIC_KEYS = """
-SELECT b.id, b.school_id, k.kid, k.spki FROM beacon AS b LEFT JOIN beacon_key AS k ON k.beacon_id = b.id
+SELECT b.id, b.school_id, k.kid, k.spki
+FROM beacon AS b LEFT JOIN LATERAL (SELECT * FROM beacon_key WHERE beacon_id = b.id OFFSET 0) AS k ON true
 WHERE b.id = ANY($1)
 """
 

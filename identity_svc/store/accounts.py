@@ -16,13 +16,15 @@ from infra.postgres import Connection, Row
 
 LOCK = "SELECT 1 FROM app_user WHERE id = $1 FOR UPDATE"
 FIND = "SELECT * FROM account WHERE id = $1"
+# OFFSET 0 keeps each look by itself, by its index: joined, it would be planned for a table of yesterday's size.
 FIND_CREDENTIAL = """
-SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id
+SELECT a.*, c.* FROM account a
+CROSS JOIN LATERAL (SELECT password_hash, changed_at FROM credential WHERE user_id = a.id OFFSET 0) AS c
 WHERE lower(a.email) = lower($1) AND a.retired_at IS NULL
 """
-GET_CREDENTIAL = (
-    "SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id WHERE a.id = $1"
-)
+GET_CREDENTIAL = """
+SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id WHERE a.id = $1
+"""
 ADD = """
 INSERT INTO app_user (id, user_type, school_id, email, firstname, lastname, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING RETURNING version
@@ -45,7 +47,8 @@ REPLACE_HASH = "UPDATE credential SET password_hash = $2 WHERE user_id = $1"
 # Not the others' rows: two who remove each other hold one row each, and would wait for each other's.
 HOLD_LEADERS = "SELECT pg_advisory_xact_lock(hashtextextended('leaders ' || $1::uuid::text, 0))"
 FIND_OTHER_LEADER = """
-SELECT 1 FROM app_user u JOIN administrator a ON a.user_id = u.id
+SELECT 1 FROM app_user u
+CROSS JOIN LATERAL (SELECT admin_role FROM administrator WHERE user_id = u.id OFFSET 0) AS a
 WHERE u.school_id = $1 AND u.id <> $2 AND u.disabled_at IS NULL AND u.retired_at IS NULL
   AND coalesce(a.admin_role, 'manager') = 'manager'
 LIMIT 1

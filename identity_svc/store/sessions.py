@@ -19,8 +19,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 LOCK = "SELECT * FROM session WHERE id = $1 FOR UPDATE"
 SAVE = "UPDATE session SET counter = $2, rotated_at = $3, idle_expires_at = $4 WHERE id = $1"
 END = """
-UPDATE session s SET revoked_at = $2, revoked_reason = $3 FROM app_user u
-WHERE s.id = ANY($1::uuid[]) AND s.revoked_at IS NULL AND u.id = s.user_id RETURNING s.id, s.user_id, u.school_id
+UPDATE session SET revoked_at = $2, revoked_reason = $3 WHERE id = ANY($1::uuid[]) AND revoked_at IS NULL
+RETURNING id, user_id, (SELECT school_id FROM app_user WHERE id = user_id) AS school_id
 """
 
 # The row is made first, so that of two tries at once one waits for the other.
