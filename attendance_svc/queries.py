@@ -9,12 +9,10 @@ from uuid import UUID
 
 from attendance_svc.domain.attempts import Status
 from contracts.ids import CourseId, SignatureId
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, planned_anew
 
 FIND_SIGNATURE = "SELECT * FROM signature WHERE id = $1"
-# Each filter counts only when given; a status names signatures that still count for something. Which index serves
-# depends on what is given, so a plan for whatever may be given would read the whole table.
-PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+# Each filter counts only when given; a status names signatures that still count for something.
 LIST_SIGNATURES = """
 SELECT * FROM signature
 WHERE ($1::uuid IS NULL OR school_id = $1) AND ($2::uuid IS NULL OR course_id = $2)
@@ -111,8 +109,7 @@ async def list_signatures(
     connection: Connection, wanted: SignatureFilter, *, after: UUID | None, limit: int
 ) -> list[SignatureView]:
     """Return up to `limit` signatures in the order of their ids, those after the given one."""
-    async with connection.transaction():
-        await connection.execute(PLAN_ANEW)
+    async with planned_anew(connection):
         rows = await connection.fetch(
             LIST_SIGNATURES,
             wanted.school_id,

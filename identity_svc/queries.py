@@ -9,7 +9,7 @@ from contracts.ids import DeviceId, SchoolId, UserId
 from identity_svc.domain.accounts import Account, Actor, UserType
 from identity_svc.domain.devices import Device
 from identity_svc.domain.sessions import Session
-from infra.postgres import Connection, Row, columns
+from infra.postgres import Connection, Row, columns, planned_anew
 
 FIND_ACTOR = """
 SELECT a.id, a.user_type, a.school_id, a.admin_role, s.id AS session_id, s.authenticated_at
@@ -81,7 +81,8 @@ async def list_accounts(
     connection: Connection, wanted: AccountFilter, *, after: UUID | None, limit: int
 ) -> list[Account]:
     """Return unretired accounts in the order of their ids."""
-    rows = await connection.fetch(LIST_ACCOUNTS, wanted.school_id, wanted.user_type, wanted.text, after, limit)
+    async with planned_anew(connection):
+        rows = await connection.fetch(LIST_ACCOUNTS, wanted.school_id, wanted.user_type, wanted.text, after, limit)
     return [account_of(row) for row in rows]
 
 

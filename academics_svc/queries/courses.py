@@ -7,28 +7,25 @@ from uuid import UUID
 
 from academics_svc.domain import Course
 from contracts.ids import CourseId, SchoolId
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, planned_anew
 
 READ_COURSES = "SELECT * FROM course_now WHERE id = ANY($1::uuid[]) ORDER BY id"
 FIND_COURSE = "SELECT * FROM course_now WHERE id = $1 AND ($2::uuid IS NULL OR school_id = $2)"
+# Each filter counts only when given; what it names is then found by its index.
 LIST_COURSES = """
-SELECT * FROM course_now c
+SELECT * FROM course_now
 WHERE ($1::uuid IS NULL OR school_id = $1)
   AND ($2::timestamptz IS NULL OR end_at >= $2)
   AND ($3::timestamptz IS NULL OR start_at < $3)
-  AND ($4::uuid IS NULL OR EXISTS (
-        SELECT FROM teachers_courses l
-        WHERE l.course_id = c.id AND l.teacher_id = $4 AND l.recorded_to = 'infinity'))
-  AND ($5::uuid IS NULL OR EXISTS (
-        SELECT FROM courses_student_groups l JOIN students_groups m USING (group_id)
-        WHERE l.course_id = c.id AND l.recorded_to = 'infinity'
-          AND m.student_id = $5 AND m.recorded_to = 'infinity'))
-  AND ($6::uuid IS NULL OR EXISTS (
-        SELECT FROM courses_student_groups l
-        WHERE l.course_id = c.id AND l.group_id = $6 AND l.recorded_to = 'infinity'))
-  AND ($7::uuid IS NULL OR EXISTS (
-        SELECT FROM courses_classrooms l
-        WHERE l.course_id = c.id AND l.classroom_id = $7 AND l.recorded_to = 'infinity'))
+  AND ($4::uuid IS NULL OR id = ANY(ARRAY(
+        SELECT course_id FROM teachers_courses WHERE teacher_id = $4 AND recorded_to = 'infinity')))
+  AND ($5::uuid IS NULL OR id = ANY(ARRAY(
+        SELECT l.course_id FROM courses_student_groups l JOIN students_groups m USING (group_id)
+        WHERE l.recorded_to = 'infinity' AND m.student_id = $5 AND m.recorded_to = 'infinity')))
+  AND ($6::uuid IS NULL OR id = ANY(ARRAY(
+        SELECT course_id FROM courses_student_groups WHERE group_id = $6 AND recorded_to = 'infinity')))
+  AND ($7::uuid IS NULL OR id = ANY(ARRAY(
+        SELECT course_id FROM courses_classrooms WHERE classroom_id = $7 AND recorded_to = 'infinity')))
   AND ($8::uuid IS NULL OR id > $8)
 ORDER BY id LIMIT $9
 """
@@ -81,18 +78,19 @@ async def list_courses(
     connection: Connection, wanted: CourseFilter, *, after: UUID | None, limit: int
 ) -> list[CourseView]:
     """Return the courses that fit, in the order of their ids."""
-    rows = await connection.fetch(
-        LIST_COURSES,
-        wanted.school_id,
-        wanted.begins,
-        wanted.ends,
-        wanted.teacher_id,
-        wanted.student_id,
-        wanted.group_id,
-        wanted.classroom_id,
-        after,
-        limit,
-    )
+    async with planned_anew(connection):
+        rows = await connection.fetch(
+            LIST_COURSES,
+            wanted.school_id,
+            wanted.begins,
+            wanted.ends,
+            wanted.teacher_id,
+            wanted.student_id,
+            wanted.group_id,
+            wanted.classroom_id,
+            after,
+            limit,
+        )
     return [view_of(row) for row in rows]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from academics_svc.domain import Part, PartKind
 from contracts.ids import SchoolId
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, planned_anew
 
 FIND_CLASSROOM = """
 SELECT id, school_id, name, retired_at, version FROM classroom
@@ -73,7 +73,8 @@ async def list_parts(
     connection: Connection, kind: PartKind, *, school_id: UUID | None, after: UUID | None, limit: int
 ) -> list[Part]:
     """Return classrooms or groups that are not retired, in the order of their ids."""
-    return [part_of(kind, row) for row in await connection.fetch(LIST[kind], school_id, after, limit)]
+    async with planned_anew(connection):
+        return [part_of(kind, row) for row in await connection.fetch(LIST[kind], school_id, after, limit)]
 
 
 async def list_members(connection: Connection, group_id: UUID, *, after: UUID | None, limit: int) -> list[Member]:

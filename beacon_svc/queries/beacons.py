@@ -7,7 +7,7 @@ from uuid import UUID
 from beacon_svc.domain.beacons import Beacon, BeaconKey
 from contracts.ids import BeaconId, ClassroomId, SchoolId
 from contracts.problems import NotFoundError
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, planned_anew
 
 GET = """
 SELECT id, school_id, serial, classroom_id, nfc_profile, totp_required, version, created_at, retired_at
@@ -45,7 +45,8 @@ async def get_beacon(connection: Connection, beacon_id: BeaconId, *, within: Sch
 
 async def list_beacons(connection: Connection, wanted: BeaconFilter, *, after: UUID | None, limit: int) -> list[Beacon]:
     """Return at most `limit` beacons in the order of their ids, those after `after`."""
-    rows = await connection.fetch(LIST, wanted.school_id, wanted.classroom_id, wanted.serial, after, limit)
+    async with planned_anew(connection):
+        rows = await connection.fetch(LIST, wanted.school_id, wanted.classroom_id, wanted.serial, after, limit)
     return await _with_keys(connection, rows)
 
 
