@@ -70,11 +70,14 @@ from streams.parked import Follower
 from streams.redis_client import writer_client
 from streams.relay import Relay
 from streams.setup import is_set_up, set_up
+from streams.waiting import until_multiple
 
 SOURCE, IDENTITY = "beacon", "identity"
 BACKGROUND_POOL_COUNT = 4
 # Proofs of one transaction and of one call of attendance. More bring no gain, and a transaction must not last long.
 BATCH_COUNT = 256
+# Nobody waits for it, and every transaction costs the same whatever is in it.
+SETTLE_EVERY_S = 0.1
 # Of 28 bits in a frame, the highest is 0 for codes that the server issues.
 CODE_BITS = 27
 T = TypeVar("T")
@@ -244,7 +247,7 @@ def build_batches(shelf: Shelf) -> Batches:
     keys, open_book = PostgresBeaconKeys(shelf.pool), shelf.open_book(shelf.pool)
     keep = robust(partial(take_in_proofs, keys=keys, open_book=open_book), draw=SystemRandom().random)
     settle = Coalescer(in_groups(shelf.settle(shelf.pool)), max_batch_count=BATCH_COUNT, weigh=len)
-    settling = SettlingLater(settle)
+    settling = SettlingLater(settle, until_turn_s=partial(until_multiple, SETTLE_EVERY_S))
     return Batches(
         settling=settling,
         codes=Coalescer(build_issuing(shelf), max_batch_count=BATCH_COUNT),

@@ -58,10 +58,16 @@ class SettlingLater:
     """Keeps what attendance said while nobody waits for it.
 
     Whoever pushed may hear it before: a proof whose settlement is lost is handed over again, and hears the same.
+    until_turn_s: how long to wait first; what several hand-overs brought meanwhile is kept in one transaction.
     """
 
-    def __init__(self, settling: Coalescer[Sequence[Settlement], Sequence[BaseException | None]]) -> None:
-        self._settling = settling
+    def __init__(
+        self,
+        settling: Coalescer[Sequence[Settlement], Sequence[BaseException | None]],
+        *,
+        until_turn_s: Callable[[], float],
+    ) -> None:
+        self._settling, self._until_turn_s = settling, until_turn_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[None]:
@@ -77,6 +83,7 @@ class SettlingLater:
             await asyncio.wait(self._tasks)
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        await asyncio.sleep(self._until_turn_s())
         try:
             faults = await self._settling.submit(settlements)
         except UnavailableError as problem:

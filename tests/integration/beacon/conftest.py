@@ -25,11 +25,13 @@ from infra.signing_keys import public_jwk
 from infra.tokens import USER_TOKEN, TokenSigner, TokenVerifier
 from streams.schema import prepare
 from tests.fakes.beacon import AttendancePeer, IdentityPeer, serving
+from tests.waiting import until
 
 ORIGIN = "https://api.school.example"
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 SHARDS = 4
 KNOW = "INSERT INTO academics_copy VALUES ($1, $2, $3, false, 1, 0) ON CONFLICT DO NOTHING"
+IS_SETTLED = "SELECT NOT EXISTS (SELECT FROM proof WHERE state = 'held' AND reason = 'handing_over')"
 # The copy of academics holds everything there will ever be.
 COPY_IS_COMPLETE = """
 INSERT INTO streams_checkpoint (consumer, source, shard, incarnation, hash, as_of, state)
@@ -127,6 +129,10 @@ class Service:
         """A student blinks, the beacon reads and pushes at once; return what became of the proof."""
         beacon.read(await self.blink(self.a_phone(), **changes))
         return await self.push(beacon)
+
+    async def settled(self):
+        """Wait until all that attendance said is kept: it is, a moment after the beacons have heard it."""
+        await until(lambda: self.pool.fetchval(IS_SETTLED))
 
     async def events(self):
         """Return (type, version, data) of everything announced, oldest first."""

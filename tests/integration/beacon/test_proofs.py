@@ -43,6 +43,7 @@ async def test_a_repeat_gets_the_stored_result_and_asks_nothing(service):
     beacon = await service.a_beacon(room=uuid4())
     proof = beacon.read(await service.blink(service.a_phone()))
     first = await service.push(beacon)
+    await service.settled()
     service.now.forward(minutes=5)
     beacon.queue = [proof]
 
@@ -88,6 +89,7 @@ async def test_the_high_twin_of_a_signature_counts_as_the_same_proof(service):
     beacon = await service.a_beacon(room=uuid4())
     proof = beacon.read(await service.blink(service.a_phone()))
     first = await service.push(beacon)
+    await service.settled()
     raw = from_base64url(proof["sig"])
     twin = to_base64url(raw[:32] + (P256_ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big"))
     beacon.queue = [proof | {"sig": twin}]
