@@ -194,6 +194,22 @@ async def test_the_next_code_ends_the_life_of_the_one_before(service):
     assert [row["life"].total_seconds() for row in rows] == [7, 20, 20]
 
 
+async def test_the_next_code_ends_the_life_of_one_that_is_just_being_used(service):
+    phone = service.a_phone()
+    (await asked(service, phone)).expect(201)
+
+    async with service.pool.acquire() as other:
+        async with other.transaction():
+            await other.execute("UPDATE flash_code SET redeemed_by = uuidv7(), redeemed_room = uuidv7()")
+            service.now.forward(seconds=7)
+            asking = asyncio.create_task(asked(service, phone))
+            await until(lambda: service.pool.fetchval(SOMEBODY_WAITS))
+        (await asking).expect(201)
+
+    life = "SELECT extract(epoch FROM expires_at - issued_at) FROM flash_code WHERE redeemed_by IS NOT NULL"
+    assert await service.pool.fetchval(life) == 7
+
+
 async def test_a_student_who_asks_many_times_at_once_has_one_live_code_and_no_more_than_six(service):
     phone = service.a_phone()
 
