@@ -9,12 +9,13 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from contracts.problems import DeadlineError
+from contracts.problems import DeadlineError, UnavailableError
 from contracts.rpc.callers import QUERIES
 from infra.grpc_problems import to_problem
 from infra.grpc_server import Identity
 from infra.renewing_channel import RenewingChannel
 from infra.request_context import current
+from infra.telemetry import logger
 
 Response = TypeVar("Response")
 
@@ -55,6 +56,8 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
+log = logger(__name__)
+
 
 def connect(address: str, *, callee: str, identity: Identity) -> grpc.aio.Channel:
     """Return a lazy channel to `callee` ("academics") at host:port; its certificate must carry that DNS name.
@@ -76,11 +79,13 @@ class Peer:
     """Calls one service: the deadline is the smaller of the call's own and what the request has left.
 
     Who finds too many calls under way waits first, and is not taken for a victim of an outage because of it.
+    An outage is logged with its cause when it begins, and when it has ended: callers only hear that there is one.
     """
 
     def __init__(self, callee: str) -> None:
         self.callee = callee
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._is_down = False
 
     async def ask(
         self, call: Callable[..., Awaitable[Response]], request: Message, *, timeout_s: float = QUERY_TIMEOUT_S
@@ -104,6 +109,18 @@ class Peer:
         if timeout_s < MIN_TIMEOUT_S:
             raise DeadlineError("deadline_exceeded")
         try:
-            return await call(request, timeout=timeout_s, metadata=metadata)
+            answer = await call(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
-            raise to_problem(error, callee=self.callee) from error
+            problem = to_problem(error, callee=self.callee)
+            self._note(error if isinstance(problem, UnavailableError) else None)
+            raise problem from error
+        self._note(None)
+        return answer
+
+    def _note(self, outage: grpc.aio.AioRpcError | None) -> None:
+        if outage is not None and not self._is_down:
+            fields = {"callee": self.callee, "status": outage.code().name, "error": outage.details()}
+            log.warning("a service does not answer", action="peer_down", **fields)
+        elif outage is None and self._is_down:
+            log.info("a service answers again", action="peer_up", callee=self.callee)
+        self._is_down = outage is not None

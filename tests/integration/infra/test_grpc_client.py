@@ -5,6 +5,7 @@ import time
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.problems import DeadlineError, NotFoundError, UnavailableError
 from contracts.rpc.academics.api.v1 import academics_pb2 as pb
@@ -140,6 +141,26 @@ async def test_without_time_nothing_is_asked(channel, academics):
         await ask(channel)
 
     assert academics.entered == []
+
+
+async def test_an_outage_is_told_of_once_with_its_cause_and_so_is_its_end(channel):
+    peer, stub = Peer("academics"), rpc.AcademicsQueryServiceStub(channel)
+    answers = []
+
+    with capture_logs() as logs:
+        for course_id in ("c", "down", "down", "missing", "bug"):
+            [answer] = await asyncio.gather(
+                peer.ask(stub.GetCourse, pb.GetCourseRequest(course_id=course_id), timeout_s=5), return_exceptions=True
+            )
+            answers.append(answer)
+
+    assert [isinstance(answer, UnavailableError) for answer in answers] == [False, True, True, False, True]
+    of_peer = [line for line in logs if line["action"].startswith("peer")]
+    assert [(line["action"], line.get("status"), line.get("error")) for line in of_peer] == [
+        ("peer_down", "UNAVAILABLE", "database_down"),
+        ("peer_up", None, None),
+        ("peer_down", "INTERNAL", "internal"),
+    ]
 
 
 async def test_a_callee_that_hangs_is_waited_for_briefly(channel):
