@@ -22,12 +22,11 @@ from infra.local.postgres import LocalPostgres
 from tests.bench.cpu import CpuMeter
 from tests.bench.figures import Sample
 from tests.bench.load import CONNECTIONS, Call, Connection, Load, closed_loop, open_connections, post
-from tests.bench.names import BATCHED_ROW, CHECKS, GRPC, HTTP, STATEMENT
+from tests.bench.names import BATCHED_ROW, CHECKS, CHECKS_COUNT, GRPC, HTTP, STATEMENT
 
 WARM_UP_S = 0.3
 DATABASE_CONNECTIONS = 8
 BATCH_COUNT = 256
-CHECKS_COUNT = 300
 CHECKS_TIMES = 9
 BODY = json.dumps({"kid": "0123456789abcdef", "seq": 1, "code": 123456789, "observed_at": 1767225604200}).encode()
 SCHEMA = """

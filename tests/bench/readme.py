@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tests.bench.budgets import GIVEN
 from tests.bench.goals import GOALS, Goal
 
 README = Path(__file__).with_name("README.md")
@@ -41,7 +42,9 @@ def lines(run: Mapping[str, Any]) -> Iterator[str]:
     yield from map(goal_line, run["goals"])
     yield from ("", "| | per second | CPU µs each | p50 ms | p99 ms | errors |", "|---|---|---|---|---|---|")
     yield from map(row_line, (*run["floors"], *run["pieces"]))
-    yield from ("", by_program(run["pieces"]))
+    yield from ("", by_program(run["pieces"]), "")
+    yield from (f"| a must, and CPU µs of each | allowed | used | of it {', '.join(GIVEN)} |", "|---|---|---|---|")
+    yield from map(budget_line, run["budgets"])
 
 
 def goal_line(judged: Mapping[str, Any]) -> str:
@@ -55,6 +58,11 @@ def goal_line(judged: Mapping[str, Any]) -> str:
 
 def shown(goal: Goal, value: float | None) -> str:
     return "-" if value is None else goal.shown(value)
+
+
+def budget_line(budget: Mapping[str, Any]) -> str:
+    figures = ("-" if budget[of] is None else f"{budget[of]:,.0f}" for of in ("allowed_us", "used_us", "given_us"))
+    return row([f"{budget['goal']}, {budget['piece']}", *figures])
 
 
 def row_line(measured: Mapping[str, Any]) -> str:

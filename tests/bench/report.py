@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tests.bench.budgets import GIVEN, Budget, budgets
 from tests.bench.endure import Endurance
 from tests.bench.figures import Figure, Row, company, foreign_share
 from tests.bench.goals import Judged, Verdict
@@ -37,6 +38,7 @@ def show(run: Run, console: Console) -> None:
             console.print(f"{row.name}: first answer after {ms(row.first_ms)}, last after {ms(row.last_ms)}")
     chain = sum(row.cpu_us.median for row in run.floor_rows if row.name in CHAIN)
     console.print(f"The chain (sum of the first four): {chain:.0f} µs.")
+    console.print(allowances(list(budgets(run))))
     idle = ", ".join(f"{name} {share:.1%}" for name, share in run.idle.items())
     console.print(f"At rest, of one processor: {idle}")
     console.print(kept_line(run.kept))
@@ -96,6 +98,18 @@ def programs(rows: Sequence[Row]) -> Table:
     return made
 
 
+def allowances(found: Sequence[Budget]) -> Table:
+    """Return what the goals allow, and what is used of it."""
+    made = Table(title="CPU µs that a must allows for each, and what is used", title_justify="left")
+    for name in ("", ""):
+        made.add_column(name)
+    for name in ("allowed", "used", f"of it {', '.join(GIVEN)}"):
+        made.add_column(name, justify="right")
+    for each in found:
+        made.add_row(each.goal, each.piece, *map(shown, (each.allowed_us, each.used_us, each.given_us)))
+    return made
+
+
 def both(figure: Figure, digits: int = 0) -> str:
     return f"{shown(figure.median, digits)} ({shown(figure.worst, digits)})"
 
@@ -127,6 +141,7 @@ def write(run: Run, file: Path) -> None:
         "foreign_share": foreign_share(run.samples),
         "company": company(run.samples),
         "goals": [goal_document(each) for each in run.judged()],
+        "budgets": [asdict(each) for each in budgets(run)],
         "idle": run.idle,
         "kept": None if run.kept is None else asdict(run.kept),
         "floors": [asdict(row) for row in run.floor_rows],

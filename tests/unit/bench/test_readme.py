@@ -36,6 +36,8 @@ def test_a_run_shows_goals_figures_and_where_the_time_goes(document):
     assert "| G1 | chain CPU / hot-path CPU | 1.20 | 2.50 | 2 | 2 | met must; 1.2 x short of the aim |" in text
     assert "| a proof by itself | 100 (100) | 100 (100) | 10.0 (10.0) | 20.0 (20.0) | 1 of 101 |" in text
     assert "beacon 60 µs, postgres 40 µs." in text
+    assert "| G1, a proof by itself | 167 | 100 | 40 |" in text
+    assert "| G9, a proof among 100 | 111 | - | - |" in text
 
 
 def test_a_goal_that_was_not_measured_shows_no_figure(document):
