@@ -120,4 +120,4 @@ async def test_a_folder_with_blanks_in_its_name_will_do(folder):
     server.start()
     server.stop()
 
-    assert (folder / "a b" / "appendonlydir").is_dir()
+    assert (folder / "a b" / "dump.rdb").is_file()

@@ -32,7 +32,7 @@ def own_postgres(folder):
 
 @pytest.fixture(scope="session")
 def own_valkey(folder):
-    """A Valkey for tests that kill it; without a file, so that a kill loses everything."""
+    """A Valkey for tests that kill it, which loses everything then, or what came after a snapshot."""
     server = LocalValkey(folder=folder / "faulty-valkey", log=folder / "faulty-valkey.log")
     server.start()
     yield server

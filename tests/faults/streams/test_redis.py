@@ -1,7 +1,6 @@
 """Redis may lose anything, be away or be full: nothing is lost, and nobody has to act."""
 
 import asyncio
-import shutil
 import signal
 
 import pytest
@@ -55,12 +54,17 @@ async def test_an_idle_stream_that_is_deleted_is_made_again(theatre, client):
 
 
 @pytest.mark.fault(8)
-async def test_a_killed_redis_that_lost_everything_is_filled_again(theatre, own_valkey):
+@pytest.mark.parametrize("is_saved", [False, True], ids=["everything", "what came after a snapshot"])
+async def test_what_a_killed_redis_lost_is_filled_again(theatre, client, own_valkey, is_saved):
     theatre.both()
     async with theatre.load():
         await until(theatre.is_fresh, PATIENCE_S)
+        if is_saved:
+            await client.save()
+            await theatre.acknowledged_more(50)
         own_valkey.child.kill()
-        shutil.rmtree(own_valkey.folder / "appendonlydir")
+        if not is_saved:
+            (own_valkey.folder / "dump.rdb").unlink(missing_ok=True)
         theatre.injected += 1
         worst = await stays_fresh(theatre, 2)
         own_valkey.start()
