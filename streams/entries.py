@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from contracts.values import value
+
 
 class StreamId(NamedTuple):
     """The id of a stream entry: the millisecond of its sealing and its position in the log."""
@@ -25,7 +27,7 @@ def parse_stream_id(text: str) -> StreamId:
     return StreamId(int(ms), int(pos))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Place:
     """The last entry that somebody has: of the log, of a stream, or applied by a consumer.
 
@@ -42,7 +44,7 @@ class Place:
         return StreamId(self.ms, self.pos)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Entry:
     """One sealed event. body: its RFC 8785 JSON as its writer made it, None once erased, and salt with it."""
 
