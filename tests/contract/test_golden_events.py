@@ -1,5 +1,6 @@
 """Events of every shape that ever was are read by the models and the handlers of today."""
 
+import json
 from datetime import datetime
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from attendance_svc.store import academics_history, closing, sheets
 from beacon_svc.consumers import AcademicsDoor as BeaconDoor
 from beacon_svc.store.academics import PostgresAcademicsCopy
 from contracts.events.catalogue import EVENTS
+from contracts.events.envelope import Aggregate, Cause, wrap
 from infra.cli.event_versions import versions
-from streams.codec import Delivered
+from streams.codec import Delivered, body_of
 
 ID = "0190a000-0000-7000-8000-000000000001"
 MOMENT = "2025-09-01T09:00:00Z"
@@ -64,6 +66,16 @@ def test_the_model_of_today_reads_it(name, n):
     read = EVENTS[name].model_validate(data).model_dump(mode="json")
 
     assert {field: read[field] for field in data} == data
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_what_a_model_holds_becomes_the_bytes_that_it_says(name):
+    said = EVENTS[name].model_validate(sample(versions(name)[-1]))
+    of = Aggregate(type=name.split(".")[1], id=UUID(ID), version=1, school_id=UUID(ID))
+
+    event = wrap(said, id=UUID(ID), of=of, cause=Cause(at=datetime.fromisoformat(MOMENT), actor_type="service"))
+
+    assert json.loads(body_of(event))["data"] == said.model_dump(mode="json")
 
 
 def attendance():
