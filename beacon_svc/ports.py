@@ -14,6 +14,7 @@ from beacon_svc.domain.proofs import AlertKind, Flag, FlashCode
 from contracts.events.beacon import BeaconState
 from contracts.events.envelope import Cause
 from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, StudentId
+from contracts.values import value
 
 PlaceKind = Literal["school", "classroom"]
 ProofState = Literal["accepted", "held", "rejected"]
@@ -95,7 +96,7 @@ class BeaconLogins(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Report:
     """How a beacon is. queued_count: proofs not acknowledged. misread_count: damaged frames since it started."""
 
@@ -148,7 +149,7 @@ class FlashCodes(Protocol):
 OpenCodes = Callable[[], AbstractAsyncContextManager[FlashCodes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outcome:
     """What became of a proof. reason: attendance's once it is accepted. signature_*: set once it is accepted."""
 
@@ -158,7 +159,7 @@ class Outcome:
     signature_status: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredProof:
     """A proof as it was kept. message: what the beacon signed. digest: its SHA-256. signature: low s.
 
@@ -193,7 +194,7 @@ class StoredProof:
 KeyName = tuple[BeaconId, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class KnownBeacon:
     """What never changes about a beacon: whose it is, and its public keys (SPKI, DER) by kid, revoked or not."""
 
@@ -209,7 +210,7 @@ class BeaconKeys(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ProofFacts:
     """What is known about some proofs of one key.
 
@@ -231,7 +232,7 @@ class ProofFacts:
     stays: Sequence[Stay]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Gathered:
     """What is known about proofs of many keys. facts: unknown keys are absent. codes: by the beacons' school."""
 
@@ -239,7 +240,7 @@ class Gathered:
     codes: Mapping[tuple[SchoolId, int], Sequence[FlashCode]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Judged:
     """A new proof, or a held one judged again (`version` one higher). redeems: the code that it uses up."""
 
@@ -248,7 +249,7 @@ class Judged:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Alarm:
     """A human should look at the beacon."""
 
@@ -258,7 +259,7 @@ class Alarm:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settlement:
     """What attendance said about a held proof. try_at: when it is asked again, None when it need not be."""
 
@@ -312,7 +313,7 @@ class NotHandedIn:
     is_final: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class HandedIn:
     """What attendance decided. status, reason: its own words."""
 

@@ -18,6 +18,7 @@ from jwt.types import Options
 
 from contracts.ids import canonical_uuid
 from contracts.problems import UnauthenticatedError
+from contracts.values import value
 
 CallerType = Literal["student", "teacher", "admin", "dev", "beacon"]
 USER_TYPES = frozenset(get_args(CallerType)) - {"beacon"}
@@ -39,7 +40,7 @@ CLAIM_RULES: Options = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Caller:
     """Who a verified token speaks for; only a verifier makes one.
 

@@ -1,6 +1,5 @@
 """The values of a log: where an entry stands, what it holds, how far a log goes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -67,7 +66,7 @@ class Entry:
         return Place(incarnation=self.incarnation, pos=self.pos, ms=self.ms, hash=self.hash)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Damaged:
     """A stream entry that is not what any log sealed; only its id can be read."""
 
@@ -79,7 +78,7 @@ class Damaged:
         return self.id.pos
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Closed:
     """A promise of the producer: everything committed before `t` is at or below `pos`.
 
@@ -91,7 +90,7 @@ class Closed:
     t: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Head:
     """How far the log of a shard goes. base: the place before its first entry. now: the clock of its database."""
 

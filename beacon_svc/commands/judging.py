@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Required, TypedDict
 from uuid import UUID
@@ -14,6 +14,7 @@ from beacon_svc.domain.proofs import GAP_PATIENCE, KEPT, Evidence, Flag, FlashCo
 from beacon_svc.ports import Alarm, Gathered, Judged, KeyName, Outcome, ProofBook, ProofState, StoredProof
 from contracts.events.envelope import Cause
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
+from contracts.values import value
 from infra.canon import canonical, low_s, to_base64url
 
 # While a request hands a proof over, the job leaves it alone.
@@ -23,7 +24,7 @@ HANDING_OVER = Outcome(state="held", reason="handing_over")
 CHAIN_GAP = Outcome(state="held", reason="chain_gap")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submission:
     """A pushed proof. signature: 86 characters. totp: the beacon's code of the moment, if it shows one; not signed."""
 

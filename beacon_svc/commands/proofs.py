@@ -13,6 +13,7 @@ from beacon_svc.ports import BeaconKeys, KeyName, KnownBeacon, OpenProofBook, Ou
 from contracts.events.envelope import Cause
 from contracts.ids import BeaconId
 from contracts.problems import NotFoundError, ProblemError
+from contracts.values import value
 from infra.canon import from_spki, is_signed
 
 # Fewer are checked faster than a thread is woken; and threads that share fewer wait for each other.
@@ -29,7 +30,7 @@ SEQ_CONFLICT = Outcome(state="rejected", reason="seq_conflict")
 parse_key = lru_cache(maxsize=REMEMBERED_KEYS)(from_spki)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Push:
     """Proofs of one key, at least one, as they came in one request."""
 
@@ -43,7 +44,7 @@ class Push:
         return self.submissions[0].key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Receipt:
     """What became of a push. ack_seq: the beacon may forget everything up to it.
 

@@ -1,11 +1,11 @@
 """A beacon as it is known: where it stands, and the keys that speak for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.ids import BeaconId, ClassroomId, SchoolId
+from contracts.values import value
 
 NfcProfile = Literal["none", "totp-v1"]
 
@@ -14,7 +14,7 @@ MAX_ACTIVE_KEYS = 2
 ROTATION_OVERLAP = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class BeaconKey:
     """A public key of a beacon. kid: 16 hex digits. spki: DER. not_after, revoked_at: None while there is no end."""
 
@@ -30,7 +30,7 @@ class BeaconKey:
         return self.not_before <= at and all(at < end for end in ends)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Beacon:
     """A device that reads codes in a room. serial: printed on it and part of its NFC links. version: counts changes."""
 
@@ -54,7 +54,7 @@ class Beacon:
         return next((key for key in self.keys if key.kid == kid), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Stay:
     """A beacon stood in a room from (inclusive) to (exclusive); until: None while it still does."""
 

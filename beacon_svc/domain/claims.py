@@ -1,11 +1,11 @@
 """What a beacon says: I read this code then. And the names and hashes that follow from it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from beacon_svc.domain.clock_model import Reading
 from contracts.ids import BeaconId
+from contracts.values import value
 
 PROOF_TAG = "att.flash-proof.v1"
 GENESIS_TAG = "att.flash-genesis.v1"
@@ -15,7 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ABSENT = "-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Claim:
     """A pushed proof as the beacon signed it.
 

@@ -1,15 +1,16 @@
 """When a beacon saw something, by our clock: beacons drift, reboot, and may never have been told the time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from contracts.values import value
 
 # Source: crystals of small devices, 20 to 100 ppm over temperature, with a margin.
 DRIFT_PPM = 150
 LEAST_UNCERTAINTY = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Anchor:
     """What a beacon's clocks showed at a time of ours. told_at: by its own clock. uptime_ms: since its boot."""
 
@@ -24,7 +25,7 @@ class Anchor:
         return self.told_at - self.server_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What a beacon's clocks showed when it saw a code. sync_age_ms: None when its clock was never set."""
 
@@ -34,7 +35,7 @@ class Reading:
     sync_age_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EffectiveTime:
     """When it was, by our clock. uncertainty: how far off that may be; None: nobody knows."""
 

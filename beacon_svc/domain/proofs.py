@@ -10,6 +10,7 @@ from beacon_svc.domain.beacons import BeaconKey, Stay, room_at
 from beacon_svc.domain.claims import Claim
 from beacon_svc.domain.clock_model import EffectiveTime
 from contracts.ids import ClassroomId, CourseId, DeviceId, SchoolId, StudentId
+from contracts.values import value
 
 Flag = Literal["chain_break", "chain_gap", "clock_unknown", "key_revoked_later", "two_rooms"]
 RejectionReason = Literal[
@@ -38,7 +39,7 @@ KEPT = STALE_AFTER + timedelta(days=1)
 GAP_PATIENCE = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FlashCode:
     """A number (27 bits) that a student's phone may blink from `issued_at` to `expires_at`.
 
@@ -65,7 +66,7 @@ def _after(when: EffectiveTime, moment: datetime) -> bool:
     return when.uncertainty is not None and when.at - when.uncertainty > moment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Evidence:
     """What is known about a proof besides what it says.
 
@@ -83,7 +84,7 @@ class Evidence:
     totp_fits: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verified:
     """A student was there: to be handed to attendance. code: what the proof redeems."""
 
