@@ -4,21 +4,9 @@ import asyncpg
 import pytest
 
 from beacon_svc import jobs
-from beacon_svc.store import codes, proofs
+from beacon_svc.store import codes
 from streams import seal
 from tests.plans import counted_empty, indexes_of, scans_of
-
-GROWING = ("proof", "flash_code", "beacon_key", "beacon_anchor")
-FOR_EVERY_PROOF = (
-    "LOCK_KEYS",
-    "LIST_AROUND",
-    "LIST_BY_SEQ",
-    "LOCK_CODES",
-    "KEEP",
-    "ACKNOWLEDGE",
-    "SETTLE",
-    "CLAIM_DUE",
-)
 
 
 @pytest.fixture
@@ -35,14 +23,6 @@ async def test_evidence_is_never_deleted_by_the_service(databases, table):
         await connection.execute(f"DELETE FROM {table}")
 
     await connection.close()
-
-
-async def test_a_plan_that_was_made_for_empty_tables_still_serves_full_ones(connection):
-    for name in FOR_EVERY_PROOF:
-        by_index, whole = await scans_of(connection, getattr(proofs, name), GROWING)
-
-        assert by_index, name
-        assert not whole, name
 
 
 async def test_what_is_sealed_is_not_compared_with_everything_that_is_pending(connection):
