@@ -152,7 +152,7 @@ class PostgresSignatureBook:
 
     async def lock_all(self, places: Collection[Place]) -> None:
         # Courses before subjects, as with one place, and each in one order.
-        courses = sorted({lock_number(course_id) for course_id, _ in places if course_id is not None})
+        courses = sorted(lock_number(course_id) for course_id in {course_id for course_id, _ in places} - {None})
         subjects = sorted({lock_number(*place) for place in places})
         await self._connection.execute(LOCK_ALL, courses, subjects)
 
