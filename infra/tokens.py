@@ -189,7 +189,7 @@ def check_header(token: str, kind: TokenKind) -> str:
         for each in others:
             from_base64url(each)
         return _kid_in(header, kind.type)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnauthenticatedError("token_invalid") from error
 
 

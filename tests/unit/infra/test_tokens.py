@@ -179,6 +179,11 @@ async def test_a_kid_is_a_plain_word(kid):
     assert keys.asked == 0
 
 
+@pytest.mark.parametrize("text", [b"[" * 2_500, b'{"kid":' * 400, b"5", b"\xff", b""], ids=len)
+async def test_a_header_that_is_no_object_is_refused(text):
+    assert await refusal(f"{to_base64url(text)}.e30.{'A' * 86}") == "token_invalid"
+
+
 async def test_an_unknown_key_is_no_key():
     assert await refusal(a_token(HEADER | {"kid": "x" * 43})) == "token_invalid"
 
