@@ -23,9 +23,8 @@ from streams.waiting import is_set_within, until_multiple
 SEAL_LIMIT = APPEND_LIMIT = 500
 # How often an idle shard looks: whether somebody who does not poke has written, or to promise anew.
 LOOK_S, WATERMARK_S = 0.5, 0.25
-# Who is poked again so soon after a turn is busy, and takes turns at multiples of the other: what is committed
-# meanwhile, in all shards, is one batch. A turn costs as much as ten of its events, whatever it holds.
-BUSY_S, GATHER_S = 0.025, 0.05
+# Busy shards take their turns at the multiples of this: what is committed meanwhile, in all of them, is one batch.
+GATHER_S = 0.025
 # What another relay was sealing when this one was poked may not have been all.
 ELSEWHERE_S = 0.02
 HALTED_S = 5.0
@@ -232,7 +231,7 @@ class _Pacer:
             rested_at = time.monotonic()
             # Whoever pokes has written something; that helps nothing while something else is wrong.
             wake = self.woken if wait_s < DATABASE_RETRY_S else stop
-            if wait_s and await is_set_within(wake, wait_s) and time.monotonic() - rested_at < BUSY_S:
+            if wait_s and await is_set_within(wake, wait_s) and time.monotonic() - rested_at < GATHER_S:
                 # Under load each turn takes what several commits have left in all shards, instead of one for each.
                 await is_set_within(stop, until_multiple(GATHER_S))
 
