@@ -21,7 +21,7 @@ FROM signature_transition WHERE signature_id = ANY ($1) ORDER BY signature_id, n
 # Steps of no signature, among those of ids beyond $1, up to $2.
 LIST_STRAY = """
 SELECT signature_id, n FROM signature_transition t
-WHERE signature_id > $1 AND signature_id <= $2 
+WHERE signature_id > $1 AND signature_id <= $2
   AND NOT EXISTS (SELECT FROM signature WHERE id = t.signature_id OFFSET 0)
 ORDER BY signature_id, n
 """
