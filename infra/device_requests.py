@@ -106,6 +106,8 @@ def read_signed_request(
     if not TIMESTAMP.fullmatch(timestamp) or not KID.fullmatch(kid) or not FIELD.fullmatch(path):
         raise MalformedError("malformed_header")
     try:
+        # What is no text cannot be kept until its signature can be checked.
+        signature.encode()
         return SignedRequest(
             method=method,
             path=path,

@@ -159,6 +159,7 @@ MALFORMED = {
     "X-Device-Kid": ["", "0" * 15, "0" * 17, "G" * 16, "A" * 16, "0" * 15 + "\uff11"],
     "X-Device-Timestamp": ["", "0", "01", "-1", "+1", "1.5", "1e12", "\uff11", "9" * 14, "9" * 5000, " 1"],
     "X-Device-Nonce": ["", "AAECAwQFBgcICQoLDA0O", "AAECAwQFBgcICQoLDA0ODw==", "AAECAwQFBgcICQoLDA0ODx", "é" * 22],
+    "X-Device-Signature": ["\udcff" * 86],
 }
 
 
