@@ -17,6 +17,8 @@ from infra.local.postgres import Disguise, LocalPostgres, other_name, other_user
 from infra.local.valkey import LocalValkey
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+# Says so once it opens no more files of its own.
+SETTLED = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
 STUBBORN = [
     sys.executable,
     "-c",
@@ -73,8 +75,8 @@ def test_where_the_kernel_cannot_tie_a_watcher_does(folder):
 
 def test_no_file_of_the_parent_but_those_named_reaches_a_child(folder):
     with (folder / "named").open("w") as named, (folder / "other").open("w"):
-        child = a_child(folder, SLEEP, keep_open=(named.fileno(),))
-        child.wait_until(lambda: psutil.Process(child.pid).cmdline() == SLEEP, timeout_s=5)
+        child = a_child(folder, SETTLED, keep_open=(named.fileno(),))
+        child.wait_until(lambda: (folder / "log").read_text() != "", timeout_s=5)
 
         opened = {os.readlink(link) for link in pathlib.Path(f"/proc/{child.pid}/fd").iterdir()}
 
