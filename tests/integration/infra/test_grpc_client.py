@@ -127,7 +127,7 @@ async def test_ids_are_passed_on(channel, academics):
     assert (context.request_id, context.traceparent) == ("abcdefgh", trace)
 
 
-@pytest.mark.parametrize(("limit_s", "own_s", "low_s", "high_s"), [(None, 5, 4, 5.1), (60, 5, 4, 5.1), (2, 5, 1, 1.99)])
+@pytest.mark.parametrize(("limit_s", "own_s", "low_s", "high_s"), [(None, 5, 4, 5.1), (60, 5, 4, 5.1), (7, 9, 3, 6.99)])
 async def test_a_callee_gets_no_more_time_than_the_caller_has(limit_s, own_s, low_s, high_s, channel, academics):
     with request(request_id=None, traceparent=None, limit_s=limit_s):
         await ask(channel, timeout_s=own_s)
@@ -169,7 +169,7 @@ async def test_a_callee_that_hangs_is_waited_for_briefly(channel):
         await ask(channel, "hangs")
 
     assert caught.value.code == "academics_down"
-    assert time.monotonic() - begun_s < QUERY_TIMEOUT_S + 0.5
+    assert time.monotonic() - begun_s < QUERY_TIMEOUT_S + 3
 
 
 async def test_a_callee_that_is_not_there_is_down_and_comes_back(academics, tmp_path):

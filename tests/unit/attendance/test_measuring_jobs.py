@@ -85,7 +85,7 @@ async def test_who_starts_before_academics_knows_the_clocks_soon_after_it(heads,
     await until(lambda: heads.refused)
 
     heads.is_down = False
-    await until(job.bearings.margin, timeout_s=1)
+    await until(job.bearings.margin)
 
     stop.set()
     await loop
