@@ -29,6 +29,10 @@ class NotFoundError(ProblemError):
     """The named thing is not there, or not for this caller (404)."""
 
 
+class NotAcceptableError(ProblemError):
+    """The caller wants a kind of answer that this door does not make (406)."""
+
+
 class ConflictError(ProblemError):
     """A true request at the wrong moment (409)."""
 
@@ -77,6 +81,7 @@ TITLES: dict[str, str] = {
     "malformed_header": "A header has the wrong form",
     "malformed_cursor": "The cursor was not made by this list",
     "unsupported_media_type": "Only application/json is read here",
+    "not_acceptable": "The answer is of none of the kinds that Accept names",
     "body_too_large": "The body is larger than this door takes",
     "route_unknown": "There is nothing here",
     "method_not_allowed": "This method is not served here",

@@ -73,6 +73,7 @@ class Route(Generic[B, Q]):
     """One route. path: `/courses/{course_id}`; names that end in `_id` are canonical UUIDs.
 
     who: the kinds of callers let in, ANYONE for none needed. answer: the body of a success, for the documentation.
+    also: kinds beside JSON that the handler answers in, if the caller would rather have them (`infra/http_accept.py`).
     media_type: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
     max_body_bytes: beyond is 413. streams: answers for as long as it likes.
     """
@@ -84,6 +85,7 @@ class Route(Generic[B, Q]):
     body: type[B] = NoBody  # type: ignore[assignment]
     query: type[Q] = NoQuery  # type: ignore[assignment]
     answer: type[BaseModel] | None = None
+    also: tuple[str, ...] = ()
     status: int = 200
     summary: str = ""
     media_type: str = "application/json"

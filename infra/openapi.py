@@ -176,6 +176,8 @@ def _responses(route: AnyRoute, references: References) -> Json:
         success["content"] = {"application/json": {"schema": references[route.answer, "serialization"]}}
     elif route.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED):
         success["content"] = {"application/json": {"schema": {"type": "object"}}}
+    for kind in route.also:
+        success["content"][kind] = {"schema": {"type": "string"}}
     problems = [str(status.value) for status in _refusals(route)]
     reference = {"$ref": "#/components/responses/Problem"}
     return {str(route.status): success} | dict.fromkeys([*problems, "default"], reference)
@@ -188,6 +190,8 @@ def _refusals(route: AnyRoute) -> list[HTTPStatus]:
         found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if PARAMETER.search(route.path):
         found += [HTTPStatus.NOT_FOUND]
+    if route.also:
+        found += [HTTPStatus.NOT_ACCEPTABLE]
     if route.method != "GET":
         found += [HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE]
     if route.method == "PATCH":

@@ -17,6 +17,7 @@ Code = grpc.StatusCode
 # What else has no status of its own arrives as the kind that says the same to an end user.
 ARRIVES_AS = {
     problems.MalformedError: problems.InvalidInputError,
+    problems.NotAcceptableError: problems.InvalidInputError,
     problems.PreconditionRequiredError: problems.InvalidInputError,
     problems.UnsupportedMediaError: problems.InvalidInputError,
     problems.PayloadTooLargeError: problems.TooManyRequestsError,

@@ -10,7 +10,7 @@ from infra.http_bodies import Answer, Page
 from infra.http_routes import ANYONE, PEOPLE, Route
 from infra.openapi import describe, to_text
 from infra.openapi_page import POLICY, render
-from tests.integration.infra.doors import Door
+from tests.integration.infra.doors import Door, RoomAnswer
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,18 @@ def test_answers_and_refusals_are_told(document):
     ].keys()
     assert "401" not in operation(document, "get", "/open")["responses"]
     assert "text/event-stream" in operation(document, "get", "/stream")["responses"]["200"]["content"]
+
+
+def test_other_kinds_of_answers_are_told():
+    async def nobody(_call):
+        raise AssertionError
+
+    table = Route(method="GET", path="/table", handler=nobody, who=ANYONE, answer=RoomAnswer, also=("text/csv",))
+
+    responses = operation(describe("rooms", [table]), "get", "/table")["responses"]
+
+    assert responses["200"]["content"].keys() == {"application/json", "text/csv"}
+    assert "406" in responses
 
 
 def test_answers_of_equal_names_are_kept_apart():
