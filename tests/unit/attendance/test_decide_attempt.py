@@ -199,7 +199,9 @@ def test_a_close_by_the_job_writes_what_the_rules_say_anyway():
 
 
 def test_closed_without_a_time_is_closed_throughout():
-    assert at(NINE, a_plan(a_course(is_closed=True))) == CLOSED
+    plan = a_plan(a_course(is_closed=True), preferences=Preferences(early_open=5 * MINUTE))
+
+    assert [at(NINE - 5 * MINUTE, plan), at(NINE, plan)] == [CLOSED, CLOSED]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +255,21 @@ def test_a_clock_that_may_be_on_either_side_of_a_bound_asks_a_human(bound, side)
 )
 def test_uncertainty_counts_to_the_millisecond(moment, expected):
     assert at(moment, uncertainty=2 * SECOND) == expected
+
+
+@pytest.mark.parametrize(
+    ("early_by", "expected"),
+    [
+        (5 * MINUTE + 2 * SECOND + MS, EARLY),
+        (5 * MINUTE + 2 * SECOND, UNCERTAIN),
+        (5 * MINUTE - 2 * SECOND + MS, UNCERTAIN),
+        (5 * MINUTE - 2 * SECOND, ON_TIME),
+    ],
+)
+def test_an_early_opening_is_a_bound_like_any_other(early_by, expected):
+    plan = a_plan(preferences=Preferences(early_open=5 * MINUTE))
+
+    assert at(NINE - early_by, plan, uncertainty=2 * SECOND) == expected
 
 
 def test_uncertainty_between_two_refusals_is_a_refusal():

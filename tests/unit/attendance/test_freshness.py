@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from attendance_svc.domain.freshness import RECENT, CopyState, Outlook, SeenVersion, decide_source, read_token
+from attendance_svc.domain.freshness import CopyState, Outlook, SeenVersion, decide_source, read_token
 from tests.fakes.attendance import NINE
 
 TICK = timedelta(microseconds=1)
+RECENT = timedelta(seconds=5)
 MARGIN = timedelta(milliseconds=1_250)
 # Where `as_of` may lie, and what that alone allows: a yes and a no, a yes, or nothing.
 AGES = {
