@@ -42,6 +42,10 @@ class AccountBook(Protocol):
         """Return the unretired account with that address, in any letter case. Locks nothing."""
         ...
 
+    async def find_by_emails(self, emails: Sequence[str]) -> dict[str, Account]:
+        """Return the unretired accounts with these addresses, in any letter case, by the address in lower case."""
+        ...
+
     async def get_credential(self, user_id: UserId) -> Credential:
         """Return an account that is known to exist. Locks nothing."""
         ...

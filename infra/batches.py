@@ -38,19 +38,20 @@ def robust(work: Work[Item, Result], *, draw: Callable[[], float]) -> Work[Item,
             outcome = await attempt(items)
         if not isinstance(outcome, BaseException):
             return outcome
-        if len(items) == 1 or _is_outage(outcome):
+        if len(items) == 1 or is_outage(outcome):
             return [outcome] * len(items)
         results: list[Result | BaseException] = []
         for item in items:
             # Once nothing works any more, the rest need not find that out one by one.
-            outage = results[-1] if results and _is_outage(results[-1]) else None
+            outage = results[-1] if results and is_outage(results[-1]) else None
             results += [outage] if outage else await run([item])
         return results
 
     return run
 
 
-def _is_outage(outcome: object) -> TypeGuard[UnavailableError]:
+def is_outage(outcome: object) -> TypeGuard[UnavailableError]:
+    """Return whether it says that nothing works now, and not only that one item is stuck."""
     return isinstance(outcome, UnavailableError) and not isinstance(outcome.__cause__, STUCK)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aiohttp import hdrs, web
@@ -17,10 +17,13 @@ from infra.http_routes import AnyRoute, Call
 from infra.strict_json import strict_loads
 from infra.tokens import Caller
 
+M = TypeVar("M", bound=Body)
+
 BODY_TIMEOUT_S = 5
 KEY_MAX_CHARS = 128
 VERSION_MAX_DIGITS = 18
 PLACE = re.compile(r"[A-Za-z0-9_.]{1,80}")
+JSON_ONLY = ("application/json",)
 EMPTY_BODY, EMPTY_QUERY = NoBody(), NoQuery()
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
 # Of two equal headers, two readers may each take another one.
@@ -78,13 +81,18 @@ async def _slow_read(request: web.Request) -> bytes:
 
 def _parse_body(raw: bytes, route: AnyRoute, request: web.Request) -> Body:
     model: type[Body] = route.body
-    if raw and model is NoBody and route.media_type == "application/json":
+    if raw and model is NoBody and route.media_types == JSON_ONLY:
         raise InvalidInputError("malformed_body", "this route reads no body")
-    if raw and request.content_type != route.media_type:
+    if raw and request.content_type not in route.media_types:
         raise UnsupportedMediaError("unsupported_media_type")
     if model is NoBody:
         return EMPTY_BODY
     value = {} if not raw and route.accepts_empty else strict_loads(raw)
+    return validated(model, value)
+
+
+def validated(model: type[M], value: object) -> M:
+    """Return what `value`, as JSON has it, says in terms of `model`. Raises: InvalidInputError("malformed_body")."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

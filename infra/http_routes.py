@@ -74,8 +74,9 @@ class Route(Generic[B, Q]):
 
     who: the kinds of callers let in, ANYONE for none needed. answer: the body of a success, for the documentation.
     also: kinds beside JSON that the handler answers in, if the caller would rather have them (`infra/http_accept.py`).
-    media_type: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
+    media_types: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
     max_body_bytes: beyond is 413. streams: answers for as long as it likes.
+    lines: the model of each line, if the handler answers lines of JSON, for as long as it takes.
     """
 
     method: str
@@ -88,10 +89,11 @@ class Route(Generic[B, Q]):
     also: tuple[str, ...] = ()
     status: int = 200
     summary: str = ""
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     max_body_bytes: int = 65_536
     accepts_empty: bool = False
     streams: bool = False
+    lines: type[BaseModel] | None = None
 
 
 AnyRoute = Route[Any, Any]

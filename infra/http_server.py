@@ -143,7 +143,7 @@ def _serve(route: AnyRoute, doorkeeper: Doorkeeper, in_flight: RequestsInFlight)
     async def serve(request: web.Request) -> web.StreamResponse:
         # Not `request.task`, which serves all requests of a connection.
         task = cast("asyncio.Task[object]", asyncio.current_task())
-        in_flight.begin(task, inf if route.streams else REQUEST_LIMIT_S)
+        in_flight.begin(task, inf if route.streams or route.lines else REQUEST_LIMIT_S)
         try:
             return await _handle(route, doorkeeper, request)
         except asyncio.CancelledError as error:

@@ -73,7 +73,7 @@ def to_text(document: Json) -> str:
 
 def _schemas(routes: list[AnyRoute]) -> tuple[Json, References]:
     read: set[type[BaseModel]] = {route.body for route in routes if route.body is not NoBody}
-    written = {route.answer for route in routes if route.answer}
+    written = {model for route in routes for model in (route.answer, route.lines) if model}
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in read]
     models += [(model, "serialization") for model in written]
     # Names are made in the order given.
@@ -112,8 +112,9 @@ def _operation(route: AnyRoute, references: References) -> Json:
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": _responses(route, references),
     }
-    if route.media_type != "application/json":
-        operation["requestBody"] = {"required": True, "content": {route.media_type: {"schema": {"type": "string"}}}}
+    if route.media_types != ("application/json",):
+        content = {media_type: {"schema": {"type": "string"}} for media_type in route.media_types}
+        operation["requestBody"] = {"required": True, "content": content}
     elif route.body is not NoBody:
         schema = references[route.body, "validation"]
         operation["requestBody"] = {
@@ -172,6 +173,10 @@ def _responses(route: AnyRoute, references: References) -> Json:
     success: Json = {"description": HTTPStatus(route.status).phrase}
     if route.streams:
         success["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+    elif route.lines is not None:
+        # OpenAPI 3.1 has no word for the lines of a text.
+        line = references[route.lines, "serialization"]
+        success["content"] = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": line}}
     elif route.answer is not None:
         success["content"] = {"application/json": {"schema": references[route.answer, "serialization"]}}
     elif route.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED):

@@ -43,13 +43,10 @@ async def create_user(
     Raises: ForbiddenError, NotFoundError, InvalidInputError,
     ConflictError("email_taken" | "student_number_taken" | "idempotency_key_reused"), UnavailableError.
     """
-    school_id = school_of_new(actor, draft.type, draft.school_id)
-    account = new_account(replace(draft, school_id=school_id), now=now)
+    account = account_for(draft, actor=actor, now=now)
     hashed = await passwords.hash(draft.password) if draft.password else None
     async with open_books() as books:
-        if await books.accounts.add(account):
-            await books.accounts.set_password(account.id, hashed, at=now)
-            await books.trail.note("user_created", account)
+        if await keep_new(account, hashed, books=books, now=now):
             return account
         earlier = _repeated(await books.accounts.lock(account.id), account)
         known = await books.accounts.get_credential(account.id)
@@ -63,6 +60,24 @@ async def _is_made_of(password: str | None, known: Credential, passwords: Passwo
     if password is None or known.password_hash is None:
         return password is None and known.password_hash is None
     return await passwords.matches(password, known.password_hash)
+
+
+def account_for(draft: Draft, *, actor: Actor, now: datetime) -> Account:
+    """Return the account that `actor` wants to make. Raises: ForbiddenError, NotFoundError, InvalidInputError."""
+    school_id = school_of_new(actor, draft.type, draft.school_id)
+    return new_account(replace(draft, school_id=school_id), now=now)
+
+
+async def keep_new(account: Account, hashed: str | None, *, books: Books, now: datetime) -> bool:
+    """Keep a new account with the hash of its password; False when its id is taken.
+
+    Raises: ConflictError("email_taken" | "student_number_taken").
+    """
+    if not await books.accounts.add(account):
+        return False
+    await books.accounts.set_password(account.id, hashed, at=now)
+    await books.trail.note("user_created", account)
+    return True
 
 
 def new_account(draft: Draft, *, now: datetime) -> Account:

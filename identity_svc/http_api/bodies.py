@@ -51,16 +51,21 @@ class ResetBody(Body):
     new_password: PasswordText
 
 
-class UserBody(Body):
-    """An account to be made. school_id: developers must name it. password: without one, issue a password reset."""
+class UserRow(Body):
+    """An account to be made, as a row of a file has it: without a password, its owner gets one by a reset token."""
 
     user_type: Literal["student", "teacher", "admin", "dev"]
-    school_id: Id | None = None
     email: Email
     firstname: Name
     lastname: Name
     student_number: Number | None = None
     admin_role: Literal["planning", "absence", "manager"] | None = None
+
+
+class UserBody(UserRow):
+    """An account to be made. school_id: developers must name it. password: without one, issue a password reset."""
+
+    school_id: Id | None = None
     password: PasswordText | None = None
 
 
@@ -95,6 +100,12 @@ class UserQuery(PageQuery):
     user_type: Literal["student", "teacher", "admin", "dev"] | None = None
     school_id: Id | None = None
     q: Annotated[str | None, StringConstraints(min_length=1, max_length=100)] = None
+
+
+class ImportQuery(Query):
+    """school_id: of all accounts in the file; developers must name it."""
+
+    school_id: Id | None = None
 
 
 class BatchQuery(Query):

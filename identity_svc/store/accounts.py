@@ -1,5 +1,6 @@
 """Accounts, their passwords and the tokens to choose a new one, in PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from identity_svc.domain.accounts import Account, UserType
 from identity_svc.ports import Credential
 from identity_svc.queries import account_of
 from identity_svc.store.news import News
-from infra.postgres import Connection, Row
+from infra.postgres import Connection, Row, planned_anew
 
 LOCK = "SELECT 1 FROM app_user WHERE id = $1 FOR UPDATE"
 FIND = "SELECT * FROM account WHERE id = $1"
@@ -21,6 +22,10 @@ FIND_CREDENTIAL = """
 SELECT a.*, c.* FROM account a
 CROSS JOIN LATERAL (SELECT password_hash, changed_at FROM credential WHERE user_id = a.id OFFSET 0) AS c
 WHERE lower(a.email) = lower($1) AND a.retired_at IS NULL
+"""
+FIND_BY_EMAILS = """
+SELECT a.* FROM unnest($1::text[]) AS w (email)
+CROSS JOIN LATERAL (SELECT * FROM account WHERE lower(email) = lower(w.email) AND retired_at IS NULL OFFSET 0) AS a
 """
 GET_CREDENTIAL = """
 SELECT a.*, c.password_hash, c.changed_at FROM account a JOIN credential c ON c.user_id = a.id WHERE a.id = $1
@@ -80,6 +85,12 @@ class PostgresAccountBook:
     async def find_credential(self, email: str) -> Credential | None:
         row = await self._connection.fetchrow(FIND_CREDENTIAL, email)
         return None if row is None else credential_of(row)
+
+    async def find_by_emails(self, emails: Sequence[str]) -> dict[str, Account]:
+        # An import begins when there is nobody: a plan for that would go through all who are there by its end.
+        async with planned_anew(self._connection):
+            rows = await self._connection.fetch(FIND_BY_EMAILS, emails)
+        return {row["email"].lower(): account_of(row) for row in rows}
 
     async def get_credential(self, user_id: UserId) -> Credential:
         row = one(await self._connection.fetchrow(GET_CREDENTIAL, user_id))

@@ -11,6 +11,7 @@ from identity_svc.grpc_api import IdentityApi
 from identity_svc.http_api.auth import AuthApi
 from identity_svc.http_api.desk import Desk
 from identity_svc.http_api.devices import DeviceApi
+from identity_svc.http_api.imports import ImportApi
 from identity_svc.http_api.users import UserApi
 from identity_svc.jobs import Housekeeping
 from identity_svc.settings import Settings
@@ -53,6 +54,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             yield Parts(
                 routes=[
                     *AuthApi(desk, mint=keys, tokens=tokens).routes(),
+                    *ImportApi(desk).routes(),
                     *UserApi(desk).routes(),
                     *DeviceApi(desk, origin=settings.public_origin).routes(),
                 ],

@@ -46,6 +46,7 @@ WHOLE = {
         "jobs.FORGET_CHALLENGES",  # of an hour
         "jobs.FORGET_RESETS",  # of an hour
         "queries.LIST_ACCOUNTS",  # planned anew each time
+        "store.accounts.FIND_BY_EMAILS",  # planned anew each time
         "store.accounts.FIND_CREDENTIAL",  # of two partial indexes that cost nothing yet it takes the wrong one
         "store.accounts.FIND_DEV",  # when a service is set up
         "store.devices.UNBIND",  # as FIND_CREDENTIAL, and seldom

@@ -65,6 +65,11 @@ RAW = (
     b'{"a": "' + b"x" * 70_000 + b'"}',
     b" " * 70_000,
 )
+# Files to import, as far as they are right.
+FILES = {
+    "application/x-ndjson": b'{"user_type": "student", "email": "a@b.eu", "firstname": "A", "lastname": "B"}\n{}\n',
+    "text/csv": b'user_type,email,firstname,lastname\r\nstudent,a@b.example,"A",B\r\nteacher,c@d.example,"C\n",\r\n',
+}
 NAMES = ("surprise", "school_id", "user_type", "id", "\ud800", "", "x" * 500)
 HEADERS = (
     {"If-Match": "*"},
@@ -161,6 +166,22 @@ class Hostile:
         for _ in range(self._draw.choice((0, 0, 1, 1, 1, 2, 3))):
             value = self._spoilt(value)
         return json.dumps(value).encode()
+
+    def kind(self, kinds):
+        """One of these kinds of content."""
+        return self._draw.choice(sorted(kinds))
+
+    def file(self, kind):
+        """Bytes to send as a file of that kind: the right one, with up to nine words or bytes amiss."""
+        if self._draw.random() < 0.15:
+            return self._draw.choice(RAW)
+        raw = bytearray(FILES[kind])
+        for _ in range(self._draw.choice((0, 1, 1, 3, 9))):
+            begin = self._draw.randrange(len(raw) + 1)
+            word = self.word().encode("utf-8", "replace")
+            odd = self._draw.choice((word, b"\xff", b'"', b",", b"\n", b"\r\n", b":", b";", b""))
+            raw[begin : begin + self._draw.choice((0, 1, 5))] = odd
+        return bytes(raw)
 
     def _spoilt(self, value):
         places = [] if not isinstance(value, dict | list) or not value else list(walk(value))

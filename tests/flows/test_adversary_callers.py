@@ -41,6 +41,7 @@ MATRIX = {
     ADMINS: (
         "GET /users",
         "POST /users",
+        "POST /users/import",
         "PATCH /users/{user_id}",
         "DELETE /users/{user_id}",
         "DELETE /users/{user_id}/device",

@@ -33,11 +33,17 @@ def requests_for(hostile, operation):
     """Some request to the operation: method, path with query, body, headers."""
     described, content = operation.described, operation.described.get("requestBody", {}).get("content", {})
     definitions = DOCUMENTS[operation.service]["components"]["schemas"]
-    body = hostile.body(content["application/json"]["schema"], definitions) if content else b""
+    headers = hostile.headers(operation.method)
+    if "application/json" in content:
+        body = hostile.body(content["application/json"]["schema"], definitions)
+    elif content:
+        kind = hostile.kind(content)
+        body, headers = hostile.file(kind), {**headers, "Content-Type": kind}
+    else:
+        body = b""
     if str(operation) in SUICIDAL:
         body = b'{"all": 1}'
     path = hostile.path(operation.path) + hostile.query(described["parameters"])
-    headers = hostile.headers(operation.method)
     return operation.method, path, body, headers if body else {k: v for k, v in headers.items() if k != "Content-Type"}
 
 

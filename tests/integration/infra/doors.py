@@ -69,7 +69,7 @@ class Door:
             Route(method="POST", path="/hours", handler=self.post, who=PEOPLE, body=HoursBody, accepts_empty=True),
             Route(method="GET", path="/tags/{tag}", handler=self.get, who=ANYONE),
             Route(method="POST", path="/proofs", handler=self.post, who=BEACONS, body=RoomBody, max_body_bytes=256),
-            Route(method="POST", path="/import", handler=self.post, who=PEOPLE, media_type="text/csv"),
+            Route(method="POST", path="/import", handler=self.post, who=PEOPLE, media_types=("text/csv",)),
             Route(method="GET", path="/problems/{name}", handler=self.fail, who=ANYONE),
             Route(method="GET", path="/slow", handler=self.wait, who=ANYONE),
             Route(method="GET", path="/stream", handler=self.stream, who=ANYONE, streams=True),

@@ -59,6 +59,17 @@ def test_a_body_of_another_kind_is_named_by_its_kind(document):
     assert list(operation(document, "post", "/import")["requestBody"]["content"]) == ["text/csv"]
 
 
+def test_an_answer_of_lines_says_what_a_line_is():
+    route = Route(method="POST", path="/rows", handler=Door().post, who=ANYONE, lines=RoomAnswer)
+
+    document = describe("rooms", [route])
+
+    content = operation(document, "post", "/rows")["responses"]["200"]["content"]
+    assert list(content) == ["application/x-ndjson"]
+    line = resolve(document, content["application/x-ndjson"]["x-line"]["$ref"])
+    assert line["required"] == ["name"]
+
+
 def test_ids_and_words_in_the_path_are_parameters(document):
     assert parameters(document, "get", "/rooms/{room_id}")["room_id"]["schema"] == {"type": "string", "format": "uuid"}
     assert parameters(document, "get", "/tags/{tag}")["tag"]["schema"] == {"type": "string"}
