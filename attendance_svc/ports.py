@@ -68,7 +68,10 @@ class Timetable(Protocol):
         ...
 
     async def list_expected(self, course_id: CourseId, at: datetime) -> Sequence[StudentId]:
-        """Return the students of the course's groups at `at`, in order of their ids."""
+        """Return the students of the course's groups at `at`, in order of their ids.
+
+        Raises: UnavailableError("academics_down") while the copy is made anew, for it knows too few.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.grpc_api import AttendanceDesk
 from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.reporting import ReportingRoutes
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
 from attendance_svc.jobs import (
@@ -115,7 +116,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         background_book = partial(open_book, background, Outbox(shards), relay.poke)
         try:
             yield Parts(
-                routes=[*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
+                routes=[*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
                 doorkeeper=Doorkeeper(
                     people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                     beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),

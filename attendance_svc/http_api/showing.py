@@ -1,22 +1,18 @@
-"""Routes that show signatures, their history and the sheet of a course."""
+"""Routes that show signatures and their history."""
 
 from datetime import timedelta
 from uuid import UUID
 
-from attendance_svc.domain.closing import count_sheet
 from attendance_svc.http_api.bodies import (
-    SheetAnswer,
-    SheetQuery,
     SignatureAnswer,
     SignatureQuery,
     TransitionAnswer,
     to_answer,
-    to_line,
     to_transition_answer,
 )
-from attendance_svc.http_api.desk import SHEET_READERS, Desk
-from attendance_svc.queries import SignatureFilter, find_signature, list_signatures, list_states, list_transitions
-from contracts.ids import CourseId, SignatureId, StudentId
+from attendance_svc.http_api.desk import Desk
+from attendance_svc.queries import SignatureFilter, find_signature, list_signatures, list_transitions
+from contracts.ids import CourseId, SignatureId
 from contracts.problems import InvalidInputError, NotFoundError
 from infra.http_bodies import NoBody, NoQuery, Page, PageQuery, page_after, page_of
 from infra.http_routes import PEOPLE, AnyRoute, Call, Reply, Route
@@ -33,17 +29,8 @@ class ShowingRoutes:
         self._desk = desk
 
     def routes(self) -> list[AnyRoute]:
-        """Every route of this kind, in one place. The sheet comes before the ids, which it would be taken for."""
+        """Every route of this kind, in one place."""
         return [
-            Route(
-                method="GET",
-                path="/signatures/sheet",
-                handler=self.get_sheet,
-                who=SHEET_READERS,
-                query=SheetQuery,
-                answer=SheetAnswer,
-                summary="Who was there",
-            ),
             Route(
                 method="GET",
                 path="/signatures",
@@ -99,31 +86,6 @@ class ShowingRoutes:
         async with connection(self._desk.pool) as lent:
             rows = await list_signatures(lent, wanted, after=page_after(query), limit=query.limit + 1)
         return Reply(body=page_of([to_answer(row) for row in rows], query, id_of=lambda shown: shown.id))
-
-    async def get_sheet(self, call: Call[NoBody, SheetQuery]) -> Reply:
-        course = await self._desk.find_course(call, CourseId(call.query.course_id))
-        expected = await self._desk.sources.timetable.list_expected(course.id, min(self._desk.now(), course.end_at))
-        async with connection(self._desk.pool) as lent:
-            states = await list_states(lent, course.id)
-        of_student = {state.subject_id: state for state in states if state.kind == "student"}
-        count = count_sheet(expected, [(StudentId(id_), state.status) for id_, state in of_student.items()])
-        sheet = SheetAnswer(
-            course_id=course.id,
-            start_at=course.start_at,
-            end_at=course.end_at,
-            expected=count.expected,
-            accepted=count.accepted,
-            late=count.late,
-            pending=count.pending,
-            refused=count.refused,
-            absent=len(count.absent_ids),
-            students=[to_line(id_, of_student.get(id_)) for id_ in expected],
-            others=[
-                to_line(id_, of_student[id_], is_expected=False) for id_ in sorted(set(of_student) - set(expected))
-            ],
-            teachers=[to_line(state.subject_id, state) for state in states if state.kind == "teacher"],
-        )
-        return Reply(body=sheet)
 
 
 def _filter(caller: Caller, query: SignatureQuery) -> SignatureFilter:

@@ -18,6 +18,7 @@ from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.nfc import NfcDoor, WrongCodes
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.reporting import ReportingRoutes
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
 from attendance_svc.store.copied_courses import CopiedCourses
@@ -155,7 +156,7 @@ async def school(databases):
 class Answer:
     status: int
     headers: dict
-    body: dict
+    body: dict | str
 
 
 @dataclass
@@ -167,8 +168,9 @@ class Person:
     school_id: object
     id: object = field(default_factory=uuid4)
 
-    async def get(self, path, **query):
-        return await self.door.call("GET", path, self, params={k: str(v) for k, v in query.items()})
+    async def get(self, path, accept="*/*", **query):
+        params = {k: str(v) for k, v in query.items()}
+        return await self.door.call("GET", path, self, params=params, headers={"Accept": accept})
 
     async def post(self, path="/signatures", **body):
         headers = body.pop("headers", {})
@@ -236,7 +238,8 @@ class Door:
         headers = {"Authorization": f"Bearer {token}"} | request.pop("headers", {})
         async with self._client.request(method, path, headers=headers, **request) as answer:
             text = await answer.text()
-            return Answer(answer.status, answer.headers.copy(), json.loads(text) if text else None)
+            body = json.loads(text) if text and "json" in answer.content_type else text or None
+            return Answer(answer.status, answer.headers.copy(), body)
 
 
 @pytest.fixture
@@ -255,7 +258,7 @@ async def door(school):
         shard_count=4,
     )
     keys = TokenVerifier(USER_TOKEN, LocalKeys({KID: KEY.public_key()}), now=school.clock)
-    routes = [*ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
+    routes = [*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
     async with TestClient(TestServer(build_app(routes, Doorkeeper(people=keys, beacons=keys)))) as client:
         yield Door(school, client)
 

@@ -1,10 +1,13 @@
 """Who may see which signatures, and what a sheet says."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from tests.fakes.attendance import MINUTE, NINE
 from tests.integration.attendance.academics_feed import DAY, Feed
 from tests.integration.attendance.playing import sign
+
+PARTS = ("students", "others", "teachers")
 
 
 async def test_a_list_is_filtered_and_paged_in_a_stable_order(admin, school):
@@ -82,6 +85,47 @@ async def test_the_sheet_says_what_became_of_everybody_expected(door, teacher, s
     assert answer.body["students"][3]["reason"] == "too_early"
     assert [(line["student_id"], line["status"]) for line in answer.body["others"]] == [(str(walk_in), "LATE")]
     assert [line["teacher_id"] for line in answer.body["teachers"]] == [str(teacher.id)]
+
+
+async def test_the_sheet_can_be_taken_away_as_a_file(door, teacher, school):
+    there, nobody, walk_in = sorted(uuid4() for _ in range(3))
+    school.timetable.expected = [there, nobody]
+    await sign(school, there)
+    await sign(school, walk_in)
+    await teacher.post(course_id=school.course.id)
+    course = school.course.id
+
+    shown = await teacher.get("/signatures/sheet", course_id=course)
+    file = await teacher.get("/signatures/sheet", accept="text/csv, application/json;q=0.9", course_id=course)
+    unmade = await teacher.get("/signatures/sheet", accept="application/pdf", course_id=course)
+
+    ids = {
+        line.get("student_id") or line["teacher_id"]: line["signature_id"]
+        for part in PARTS
+        for line in shown.body[part]
+    }
+    at = "2026-09-01T09:05:00Z"
+    assert file.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert file.headers["Content-Disposition"] == f'attachment; filename="sheet-{course}.csv"'
+    assert file.body.split("\r\n") == [
+        "course_id,kind,person_id,is_expected,status,reason,method,signed_at,signature_id",
+        f"{course},student,{there},true,ACCEPTED,on_time,FLASHLIGHT,{at},{ids[str(there)]}",
+        f"{course},student,{nobody},true,ABSENT,,,,",
+        f"{course},student,{walk_in},false,ACCEPTED,on_time,FLASHLIGHT,{at},{ids[str(walk_in)]}",
+        f"{course},teacher,{teacher.id},,ACCEPTED,teacher_present,TEACHER,{at},{ids[str(teacher.id)]}",
+        "",
+    ]
+    assert (unmade.status, unmade.body["code"]) == (406, "not_acceptable")
+
+
+async def test_nobody_is_absent_from_a_cancelled_course(teacher, school):
+    school.timetable.expected = [uuid4()]
+    plan = school.directory.plan
+    school.directory.plan = replace(plan, course=replace(plan.course, is_cancelled=True))
+
+    shown = (await teacher.get("/signatures/sheet", course_id=school.course.id)).body
+
+    assert (shown["expected"], shown["absent"], shown["students"]) == (0, 0, [])
 
 
 async def test_every_step_can_be_checked_against_the_log(teacher, school):

@@ -8,6 +8,7 @@ from attendance_svc.commands.academics import Academics
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.timetable import CopiedTimetable
+from contracts.problems import UnavailableError
 from infra.postgres import create_pool
 from tests.integration.attendance.academics_feed import HOUR, MINUTE, NINE, Feed
 
@@ -92,5 +93,16 @@ async def test_a_course_is_shown_with_its_teachers(pool, feed):
 async def test_who_is_expected_is_in_a_group_of_the_course(pool, feed):
     students = [uuid4(), uuid4()]
     course_id = await feed.course(group_ids=[await feed.group(*students)])
+    await proved(pool, NINE - HOUR)
 
     assert await CopiedTimetable(pool).list_expected(course_id, NINE) == sorted(students)
+
+
+@pytest.mark.parametrize(("as_of", "state"), [(NINE, "repair"), (NINE, "halted"), (None, "running")])
+async def test_while_the_copy_is_made_anew_nobody_can_say_who_is_expected(pool, feed, as_of, state):
+    course_id = await feed.course(group_ids=[await feed.group(uuid4())])
+    await proved(pool, as_of, state)
+
+    for each in (course_id, uuid4()):
+        with pytest.raises(UnavailableError):
+            await CopiedTimetable(pool).list_expected(each, NINE)
