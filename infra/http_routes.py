@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from contracts.ids import new_id
 from contracts.problems import PreconditionRequiredError
 from infra.http_bodies import Body, NoBody, NoQuery, Query
+from infra.http_events import Events, last_event_id
 from infra.tokens import Caller, CallerType
 
 B = TypeVar("B", bound=Body)
@@ -50,6 +51,10 @@ class Call(Generic[B, Q]):
             raise PreconditionRequiredError("version_required")
         return self.if_match
 
+    def last_event_id(self) -> str | None:
+        """Return the id of the event that the caller heard last. Raises: MalformedError("malformed_header")."""
+        return last_event_id(self.request)
+
     def fresh_id(self) -> UUID:
         """Return the id of what this call makes: the same one for a repeat with the same Idempotency-Key."""
         if self.idempotency_key is None:
@@ -75,13 +80,13 @@ class Route(Generic[B, Q]):
     who: the kinds of callers let in, ANYONE for none needed. answer: the body of a success, for the documentation.
     also: kinds beside JSON that the handler answers in, if the caller would rather have them (`infra/http_accept.py`).
     media_types: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
-    max_body_bytes: beyond is 413. streams: answers for as long as it likes.
+    max_body_bytes: beyond is 413. events: the model of the data by event's name, if the handler returns Events.
     lines: the model of each line, if the handler answers lines of JSON, for as long as it takes.
     """
 
     method: str
     path: str
-    handler: Callable[[Call[B, Q]], Awaitable[Reply | web.StreamResponse]]
+    handler: Callable[[Call[B, Q]], Awaitable[Reply | web.StreamResponse | Events]]
     who: frozenset[CallerType]
     body: type[B] = NoBody  # type: ignore[assignment]
     query: type[Q] = NoQuery  # type: ignore[assignment]
@@ -92,8 +97,8 @@ class Route(Generic[B, Q]):
     media_types: tuple[str, ...] = ("application/json",)
     max_body_bytes: int = 65_536
     accepts_empty: bool = False
-    streams: bool = False
     lines: type[BaseModel] | None = None
+    events: Mapping[str, type[BaseModel]] = field(default_factory=dict)
 
 
 AnyRoute = Route[Any, Any]

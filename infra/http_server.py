@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import cast
 
@@ -20,10 +21,12 @@ from contracts.problems import (
     ProblemError,
     UnauthenticatedError,
 )
+from infra import request_context
+from infra.http_events import STREAM_LIMITS, EventWriter, OpenStreams, StreamLimits
 from infra.http_parsing import parse_call, refuse_repeated_headers
 from infra.http_routes import AnyRoute, Reply
 from infra.problem_table import HTTP_STATUS
-from infra.request_context import begin, current
+from infra.request_context import current
 from infra.requests_in_flight import RequestsInFlight
 from infra.telemetry import logger, request_log
 from infra.tokens import Caller, TokenVerifier
@@ -59,16 +62,26 @@ class Doorkeeper:
         return caller
 
 
-def build_app(routes: Iterable[AnyRoute], doorkeeper: Doorkeeper, *, max_in_flight: int = 1024) -> web.Application:
+def build_app(
+    routes: Iterable[AnyRoute],
+    doorkeeper: Doorkeeper,
+    *,
+    max_in_flight: int = 1024,
+    stream_limits: StreamLimits = STREAM_LIMITS,
+) -> web.Application:
     """Return the application that serves `routes`; each request is limited to 8 s and answered with a request id.
 
     max_in_flight: of the routes; what is added later, like probes, answers also when they are full.
+    stream_limits: of event streams, which are in flight only until their first event.
     """
     app = web.Application(middlewares=[_answer], client_max_size=2**20)
-    in_flight = RequestsInFlight(max_in_flight)
+    in_flight, streams = RequestsInFlight(max_in_flight), OpenStreams(stream_limits)
     for route in routes:
-        app.router.add_route(route.method, route.path, _serve(route, doorkeeper, in_flight))
+        handle = partial(_handle, route, doorkeeper, streams)
+        serve = _serve(handle, in_flight, may_last=route.lines is not None)
+        app.router.add_route(route.method, route.path, serve)
     app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(streams.close)
     return app
 
 
@@ -86,7 +99,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request whatever becomes of it, and tell the log."""
     started, headers = time.perf_counter(), request.headers
     # aiohttp serves each request in a task of its own.
-    context = begin(request_id=headers.get(REQUEST_ID), traceparent=headers.get(TRACEPARENT), limit_s=REQUEST_LIMIT_S)
+    context = request_context.begin(
+        request_id=headers.get(REQUEST_ID), traceparent=headers.get(TRACEPARENT), limit_s=REQUEST_LIMIT_S
+    )
     try:
         response = await handler(request)
     except ProblemError as problem:
@@ -139,30 +154,50 @@ def problem_document(status: int, code: str, **more: object) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
-def _serve(route: AnyRoute, doorkeeper: Doorkeeper, in_flight: RequestsInFlight) -> Handler:
+def _serve(
+    handle: Callable[[web.Request], Awaitable[web.StreamResponse | EventWriter]],
+    in_flight: RequestsInFlight,
+    *,
+    may_last: bool,
+) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         # Not `request.task`, which serves all requests of a connection.
         task = cast("asyncio.Task[object]", asyncio.current_task())
-        in_flight.begin(task, inf if route.streams or route.lines else REQUEST_LIMIT_S)
+        in_flight.begin(task, inf if may_last else REQUEST_LIMIT_S)
         try:
-            return await _handle(route, doorkeeper, request)
+            reply = await handle(request)
         except asyncio.CancelledError as error:
             if in_flight.has_ended(task):
                 raise TimeoutError from error
             raise
         finally:
             in_flight.end(task)
+        return await _tell(reply) if isinstance(reply, EventWriter) else reply
 
     return serve
 
 
-async def _handle(route: AnyRoute, doorkeeper: Doorkeeper, request: web.Request) -> web.StreamResponse:
+async def _handle(
+    route: AnyRoute, doorkeeper: Doorkeeper, streams: OpenStreams, request: web.Request
+) -> web.StreamResponse | EventWriter:
     if request.version != HttpVersion11:
         raise MalformedError("malformed_request")
     refuse_repeated_headers(request)
     caller = await doorkeeper.admit(request, route)
     reply = await route.handler(await parse_call(route, request, caller))
-    return to_response(reply) if isinstance(reply, Reply) else reply
+    if isinstance(reply, Reply):
+        return to_response(reply)
+    if isinstance(reply, AsyncGenerator):
+        may_hear = partial(doorkeeper.admit, request, route)
+        return await streams.begin(request, reply, whose=caller.id if caller else None, may_hear=may_hear)
+    return reply
+
+
+async def _tell(events: EventWriter) -> web.StreamResponse:
+    if context := current():
+        # What is told from now on need not come within the time of a request.
+        request_context.begin(request_id=context.request_id, traceparent=context.traceparent, limit_s=None)
+    return await events.run()
 
 
 def to_response(reply: Reply) -> web.Response:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from infra.http_bodies import NoBody
+from infra.http_events import StreamEnd
 from infra.http_routes import AnyRoute
 
 Json = dict[str, Any]
@@ -74,6 +75,7 @@ def to_text(document: Json) -> str:
 def _schemas(routes: list[AnyRoute]) -> tuple[Json, References]:
     read: set[type[BaseModel]] = {route.body for route in routes if route.body is not NoBody}
     written = {model for route in routes for model in (route.answer, route.lines) if model}
+    written |= {model for route in routes for model in _told(route).values()}
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in read]
     models += [(model, "serialization") for model in written]
     # Names are made in the order given.
@@ -158,6 +160,10 @@ def _never_null(schema: Json) -> Json:
 
 
 def _header_parameters(route: AnyRoute) -> list[Json]:
+    if route.events:
+        schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
+        about = "The id of the event that was heard last; what was missed since comes first."
+        return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema, "description": about}]
     if route.method == "PATCH":
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
         about = "The version that was seen: the ETag of the answer that showed it."
@@ -171,8 +177,10 @@ def _header_parameters(route: AnyRoute) -> list[Json]:
 
 def _responses(route: AnyRoute, references: References) -> Json:
     success: Json = {"description": HTTPStatus(route.status).phrase}
-    if route.streams:
-        success["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+    if route.events:
+        data = {name: references[model, "serialization"] for name, model in _told(route).items()}
+        # OpenAPI 3.1 has no word for the parts of a stream.
+        success["content"] = {"text/event-stream": {"schema": {"type": "string"}, "x-event-data": data}}
     elif route.lines is not None:
         # OpenAPI 3.1 has no word for the lines of a text.
         line = references[route.lines, "serialization"]
@@ -186,6 +194,10 @@ def _responses(route: AnyRoute, references: References) -> Json:
     problems = [str(status.value) for status in _refusals(route)]
     reference = {"$ref": "#/components/responses/Problem"}
     return {str(route.status): success} | dict.fromkeys([*problems, "default"], reference)
+
+
+def _told(route: AnyRoute) -> Mapping[str, type[BaseModel]]:
+    return {**route.events, "end": StreamEnd} if route.events else {}
 
 
 def _refusals(route: AnyRoute) -> list[HTTPStatus]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from contracts.problems import ProblemError
 from infra.grpc_server import NOT_SERVING, SERVING, Identity, Register, build_server, start_server
+from infra.http_events import StreamLimits
 from infra.http_routes import AnyRoute
 from infra.http_server import DRAIN_S, Doorkeeper, build_app, serve_app
 from infra.openapi import describe, to_text
@@ -166,7 +167,12 @@ async def _grpc(name: str, parts: Parts, settings: ServiceSettings) -> AsyncIter
 
 @asynccontextmanager
 async def _http(name: str, parts: Parts, settings: ServiceSettings, stopping: asyncio.Event) -> AsyncIterator[int]:
-    app = build_app(parts.routes, parts.doorkeeper, max_in_flight=settings.max_requests_in_flight_count)
+    app = build_app(
+        parts.routes,
+        parts.doorkeeper,
+        max_in_flight=settings.max_requests_in_flight_count,
+        stream_limits=StreamLimits(most_count=settings.max_event_streams_count),
+    )
     add_probes(app, parts.ready, stopping)
     add_documents(app, name, parts.routes)
     runner, port = await serve_app(app, host=settings.host, port=settings.http_port)

@@ -50,6 +50,7 @@ class ServiceSettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_pool_count: Annotated[int, Field(ge=1, le=100)] = 10
     max_requests_in_flight_count: Annotated[int, Field(ge=1)] = 1024
+    max_event_streams_count: Annotated[int, Field(ge=0)] = 1000
     # Off only for throw-away servers: a database that forgets on power loss loses acknowledged signatures.
     require_durable_database: bool = True
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.problems import NotFoundError, PreconditionFailedError, TooManyRequestsError, UnavailableError
 from infra.http_bodies import Answer, Body, Id, Moment, Name, PageQuery
+from infra.http_events import Event
 from infra.http_routes import ANYONE, BEACONS, PEOPLE, Call, Reply, Route
 from infra.http_server import Doorkeeper, build_app, serve_app
 from infra.jwks import LocalKeys
@@ -51,11 +52,16 @@ class RoomQuery(PageQuery):
 
 @dataclass
 class Door:
-    """What the handlers saw and how they answer. entered: one entry per call that reached a handler."""
+    """What the handlers saw and how they answer. entered: one entry per call that reached a handler.
+
+    readers: of each stream that is open, what it is told; None ends it.
+    """
 
     entered: list = field(default_factory=list)
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     revoked: Revocations = field(default_factory=Revocations)
+    readers: list = field(default_factory=list)
+    now: datetime = NOW
 
     def routes(self):
         room = "/rooms/{room_id}"
@@ -72,7 +78,8 @@ class Door:
             Route(method="POST", path="/import", handler=self.post, who=PEOPLE, media_types=("text/csv",)),
             Route(method="GET", path="/problems/{name}", handler=self.fail, who=ANYONE),
             Route(method="GET", path="/slow", handler=self.wait, who=ANYONE),
-            Route(method="GET", path="/stream", handler=self.stream, who=ANYONE, streams=True),
+            Route(method="GET", path="/stream", handler=self.stream, who=ANYONE, events={"room": RoomAnswer}),
+            Route(method="GET", path="/mine", handler=self.stream, who=PEOPLE, events={"room": RoomAnswer}),
         ]
 
     async def get(self, call: Call):
@@ -101,21 +108,32 @@ class Door:
         return Reply(body={})
 
     async def stream(self, call: Call):
-        response = web.StreamResponse()
-        await response.prepare(call.request)
-        await response.write(b"data: 1\n\n")
-        await self.goes_on.wait()
-        return response
+        return self.tell(call)
+
+    async def tell(self, call: Call):
+        self.entered.append(call)
+        if self.goes_on.is_set():
+            raise PROBLEMS["down"]
+        news = asyncio.Queue()
+        self.readers.append(news)
+        try:
+            yield Event(id="a1", name="room", data=RoomAnswer(name=str(call.last_event_id())))
+            while (said := await news.get()) is not None:
+                if isinstance(said, Exception):
+                    raise said
+                yield Event(name="room", data=RoomAnswer(name=said))
+        finally:
+            self.readers.remove(news)
 
     def app(self, **more):
-        return build_app(self.routes(), doorkeeper(self.revoked), **more)
+        return build_app(self.routes(), doorkeeper(self.revoked, now=lambda: self.now), **more)
 
 
-def doorkeeper(revoked=None):
+def doorkeeper(revoked=None, now=lambda: NOW):
     keys = LocalKeys({KID: KEY.public_key()})
     return Doorkeeper(
-        people=TokenVerifier(USER_TOKEN, keys, now=lambda: NOW, revoked=revoked),
-        beacons=TokenVerifier(BEACON_TOKEN, keys, now=lambda: NOW),
+        people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=revoked),
+        beacons=TokenVerifier(BEACON_TOKEN, keys, now=now),
     )
 
 

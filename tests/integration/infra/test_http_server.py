@@ -423,16 +423,6 @@ async def test_a_handler_that_takes_too_long_gets_504(client, monkeypatch):
     assert await problem(await client.get("/slow")) == (504, "deadline_exceeded")
 
 
-async def test_a_stream_may_take_longer(client, door, monkeypatch):
-    monkeypatch.setattr(http_server, "REQUEST_LIMIT_S", 0.01)
-    response = await client.get("/stream")
-    await asyncio.sleep(0.05)
-
-    door.goes_on.set()
-
-    assert await response.read() == b"data: 1\n\n"
-
-
 async def test_a_body_that_does_not_arrive_is_not_waited_for(client, monkeypatch):
     monkeypatch.setattr(http_parsing, "BODY_TIMEOUT_S", 0.05)
     never = asyncio.Event()

@@ -103,7 +103,15 @@ def test_answers_and_refusals_are_told(document):
         "responses"
     ].keys()
     assert "401" not in operation(document, "get", "/open")["responses"]
-    assert "text/event-stream" in operation(document, "get", "/stream")["responses"]["200"]["content"]
+
+
+def test_a_stream_is_told_by_its_events(document):
+    shown = operation(document, "get", "/stream")["responses"]["200"]["content"]["text/event-stream"]
+    told = {name: resolve(document, schema["$ref"]) for name, schema in shown["x-event-data"].items()}
+
+    assert list(told) == ["room", "end"]
+    assert told["room"]["required"] == ["name"]
+    assert "Last-Event-ID" in parameters(document, "get", "/stream")
 
 
 def test_other_kinds_of_answers_are_told():
