@@ -137,6 +137,10 @@ class CourseBook(Protocol):
         """
         ...
 
+    async def find_known(self, course_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Return those of the ids that are a course's. Locks nothing."""
+        ...
+
     async def lock(self, course_id: UUID, *, school_id: SchoolId) -> Course:
         """Raises: NotFoundError("not_found")."""
         ...

@@ -86,6 +86,8 @@ TITLES: dict[str, str] = {
     "malformed_file": "The file is not UTF-8, or not of the form that its type demands",
     "malformed_columns": "The first row must name every column that is needed, and each that is read here at most once",
     "malformed_row": "The row is not of the form that the file's type demands",
+    "event_recurs": "Events that recur are not read here: send each of them",
+    "time_zone_unknown": "A time needs a time zone by its IANA name, or Z",
     "too_many_rows": "The file has more rows than are read at once",
     "route_unknown": "There is nothing here",
     "method_not_allowed": "This method is not served here",

@@ -47,7 +47,7 @@ class Columns:
     optional: frozenset[str] = frozenset()
 
 
-def read_rows(request: web.Request, raw: bytes, readers: Mapping[str, Callable[[str], Rows[T]]]) -> Rows[T]:
+def read_rows(request: web.Request, raw: bytes, readers: Mapping[str, Callable[[bytes], Rows[T]]]) -> Rows[T]:
     """Return the rows of the file `raw`, by the reader of the kind that the request names.
 
     Raises: UnsupportedMediaError, PayloadTooLargeError("too_many_rows"), MalformedError("malformed_file"),
@@ -56,7 +56,7 @@ def read_rows(request: web.Request, raw: bytes, readers: Mapping[str, Callable[[
     reader = readers.get(request.content_type)
     if reader is None or (request.charset or "utf-8").lower() not in UTF_8:
         raise UnsupportedMediaError("unsupported_media_type")
-    rows = reader(text_of(raw))
+    rows = reader(raw)
     if len(rows) > MAX_ROWS_COUNT:
         raise PayloadTooLargeError("too_many_rows")
     return rows
@@ -77,13 +77,14 @@ def text_of(raw: bytes) -> str:
     return text
 
 
-def json_lines(text: str) -> Rows[Any]:
-    """Return what each line that is not empty says."""
+def json_lines(raw: bytes) -> Rows[Any]:
+    """Return what each line that is not empty says. Raises: MalformedError("malformed_file")."""
+    text = text_of(raw)
     lines = ((number, line.strip(" \t\r")) for number, line in enumerate(text.split("\n"), 1))
     return [FileRow(number, _attempt(strict_loads, line.encode())) for number, line in lines if line]
 
 
-def csv_rows(text: str, columns: Columns) -> Rows[dict[str, str]]:
+def csv_rows(raw: bytes, columns: Columns) -> Rows[dict[str, str]]:
     """Return the cells of each row by the names in the first; empty cells are left out.
 
     Raises: MalformedError("malformed_file") when a quote is missing: where rows end cannot be told then;
@@ -91,7 +92,7 @@ def csv_rows(text: str, columns: Columns) -> Rows[dict[str, str]]:
     Source: RFC 4180; rows may also end in LF alone.
     """
     try:
-        names, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+        names, *rows = list(csv.reader(io.StringIO(text_of(raw), newline=""), strict=True)) or [[]]
     except csv.Error as error:
         raise MalformedError("malformed_file") from error
     names = [name.strip() for name in names]

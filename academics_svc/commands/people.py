@@ -1,6 +1,6 @@
 """Make sure that the people a change names are there, before its transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from academics_svc.ports import People, UserKind
@@ -14,9 +14,15 @@ async def require_people(people: People, user_ids: Collection[UUID], *, kind: Us
     Raises: NotFoundError("user_unknown"), InvalidInputError("not_a_student" | "not_a_teacher"),
     UnavailableError("identity_down").
     """
-    if not user_ids:
-        return
-    kinds = await people.find_kinds(user_ids, school_id=school_id)
+    if user_ids:
+        check_people(await people.find_kinds(user_ids, school_id=school_id), user_ids, kind=kind)
+
+
+def check_people(kinds: Mapping[UUID, str], user_ids: Collection[UUID], *, kind: UserKind) -> None:
+    """Pass when each of the users is of that kind. kinds: of those of the school, as identity says.
+
+    Raises: NotFoundError("user_unknown"), InvalidInputError("not_a_student" | "not_a_teacher").
+    """
     if any(user_id not in kinds for user_id in user_ids):
         raise NotFoundError("user_unknown")
     if any(kinds[user_id] != kind for user_id in user_ids):

@@ -2,6 +2,7 @@
 
 from academics_svc.http_api.courses import CourseApi
 from academics_svc.http_api.desk import Desk
+from academics_svc.http_api.imports import ImportApi
 from academics_svc.http_api.links import LinkApi
 from academics_svc.http_api.members import MemberApi
 from academics_svc.http_api.parts import PartApi
@@ -17,6 +18,7 @@ def routes(desk: Desk) -> list[AnyRoute]:
         *PartApi("group", desk).routes(),
         *MemberApi(desk).routes(),
         *CourseApi(desk).routes(),
+        *ImportApi(desk).routes(),
         *LinkApi("teacher", desk).routes(),
         *LinkApi("group", desk).routes(),
         *LinkApi("classroom", desk).routes(),

@@ -19,6 +19,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO NOTHING RETURNING id, version, recorded_at
 """
 FIND_COURSE_DIGEST = "SELECT request_digest FROM course WHERE id = $1"
+FIND_KNOWN = "SELECT id FROM course WHERE id = ANY($1::uuid[])"
 LOCK_COURSE = "SELECT id FROM course WHERE id = $1 AND school_id = $2 FOR UPDATE"
 CHANGE_COURSE = """
 UPDATE course SET name = $2, start_at = $3, end_at = $4, is_online = $5, closing_delay_minutes = $6,
@@ -112,6 +113,9 @@ class PostgresCourseBook:
         await self._keep_versions([course.id])
         await self._keep_links(nothing, course, row["recorded_at"])
         await self._writer.announce((announce, written_course(course, row)))
+
+    async def find_known(self, course_ids: Collection[UUID]) -> frozenset[UUID]:
+        return frozenset(row["id"] for row in await self._connection.fetch(FIND_KNOWN, list(course_ids)))
 
     async def lock(self, course_id: UUID, *, school_id: SchoolId) -> Course:
         if await self._connection.fetchval(LOCK_COURSE, course_id, school_id) is None:

@@ -28,7 +28,7 @@ COLUMNS = Columns(
     required=frozenset(name for name, field in UserRow.model_fields.items() if field.is_required()),
     optional=frozenset(name for name, field in UserRow.model_fields.items() if not field.is_required()),
 )
-READERS: Mapping[str, Callable[[str], Rows[Any]]] = {
+READERS: Mapping[str, Callable[[bytes], Rows[Any]]] = {
     "text/csv": partial(csv_rows, columns=COLUMNS),
     LINES_OF_JSON: json_lines,
 }

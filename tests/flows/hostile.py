@@ -67,8 +67,18 @@ RAW = (
 )
 # Files to import, as far as they are right.
 FILES = {
-    "application/x-ndjson": b'{"user_type": "student", "email": "a@b.eu", "firstname": "A", "lastname": "B"}\n{}\n',
-    "text/csv": b'user_type,email,firstname,lastname\r\nstudent,a@b.example,"A",B\r\nteacher,c@d.example,"C\n",\r\n',
+    "application/x-ndjson": (
+        b'{"user_type": "student", "email": "a@b.eu", "firstname": "A", "lastname": "B"}\n{}\n',
+        b'{"user_type": "admin", "admin_role": "manager", "email": "c@b.eu", "firstname": "A", "lastname": "B"}',
+    ),
+    "text/csv": (
+        b'user_type,email,firstname,lastname\r\nstudent,a@b.example,"A",B\r\nteacher,c@d.example,"C\n",\r\n',
+        b"name,start_at,end_at,groups\nA,2026-09-01T08:00:00Z,2026-09-01T09:00:00Z,\nB,2026-09-01T08:00:00Z,x,x\n",
+    ),
+    "text/calendar": (
+        b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u\r\nSUMMARY:A\\, B\r\nDTSTART;TZID=Europe/Paris:20260901T080000\r\n"
+        b"DTEND:20260901T090000Z\r\n\tX:1\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    ),
 }
 NAMES = ("surprise", "school_id", "user_type", "id", "\ud800", "", "x" * 500)
 HEADERS = (
@@ -175,7 +185,7 @@ class Hostile:
         """Bytes to send as a file of that kind: the right one, with up to nine words or bytes amiss."""
         if self._draw.random() < 0.15:
             return self._draw.choice(RAW)
-        raw = bytearray(FILES[kind])
+        raw = bytearray(self._draw.choice(FILES[kind]))
         for _ in range(self._draw.choice((0, 1, 1, 3, 9))):
             begin = self._draw.randrange(len(raw) + 1)
             word = self.word().encode("utf-8", "replace")

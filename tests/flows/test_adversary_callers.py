@@ -60,6 +60,7 @@ MATRIX = {
         "PUT /groups/{group_id}/members/{student_id}",
         "DELETE /groups/{group_id}/members/{student_id}",
         "POST /courses",
+        "POST /courses/import",
         "DELETE /courses/{course_id}",
         *(
             f"{method} /courses/{{course_id}}/{part}s/{{{part}_id}}"
