@@ -11,7 +11,7 @@ from string import Template
 
 from infra.envoy.replies import Json, local_replies
 from infra.envoy.routes import ROUTES, SERVICES, Caller, Route, Service
-from infra.envoy.tokens import KEYS, KEYS_CACHE_S, any_of, providers
+from infra.envoy.tokens import KEYS, KEYS_CACHE_S, providers
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml.tmpl")
 FILTER = "type.googleapis.com/envoy.extensions.filters.http."
@@ -51,7 +51,7 @@ def render(edge: Edge) -> str:
         admin_port=edge.admin_port,
         requests_per_second=edge.requests_per_second,
         providers=flow(providers(edge.keys_cache_s)),
-        requirements=flow({kind: any_of(kind) for kind in KEYS}),
+        requirements=flow({kind: {"provider_name": kind} for kind in KEYS}),
         transport_socket=transport_socket(edge),
         local_replies=flow(local_replies()),
         routes=block([route(each) for each in ROUTES], indent=24),

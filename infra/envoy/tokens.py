@@ -2,10 +2,11 @@
 
 from infra.envoy.replies import Json
 
-KEYS_CACHE_S = 300
-# Envoy forgets keys that it cannot renew. A second provider with a long memory lets people work on while the issuer is
-# away. It may take a token whose key was revoked since: the services, which hear of it within seconds, do not.
-STANDBY_CACHE_S = 86_400
+# So long may a revoked key pass the edge. Envoy keeps the keys that it fetched ahead until it gets others, so they also
+# outlast an outage of the issuer; only keys that a request had to wait for are dropped after this time.
+KEYS_CACHE_S = 60
+# A token lives for 600 s, and the issuer's clock may be ahead as far as ours may be behind.
+LONGEST_LIFE_S = 660
 # Checking a signature costs more than all else the edge does with a request. A remembered token still expires.
 REMEMBERED_TOKENS = 4_096
 
@@ -17,22 +18,8 @@ KEYS: dict[str, tuple[str, str, str, str]] = {
 
 
 def providers(cache_s: int) -> Json:
-    """Return Envoy's JwtProvider messages by name."""
-    made: dict[str, Json] = {}
-    for kind in KEYS:
-        made[kind] = provider(kind, cache_s)
-        made[standby(kind)] = provider(kind, STANDBY_CACHE_S)
-    return made
-
-
-def any_of(kind: str) -> Json:
-    """Return the requirement that a token of this kind holds, by fresh keys or else by remembered ones."""
-    return {"requires_any": {"requirements": [{"provider_name": kind}, {"provider_name": standby(kind)}]}}
-
-
-def standby(kind: str) -> str:
-    """Return the name of the provider with the long memory."""
-    return f"{kind}-standby"
+    """Return Envoy's JwtProvider messages by kind of caller."""
+    return {kind: provider(kind, cache_s) for kind in KEYS}
 
 
 def provider(kind: str, cache_s: int) -> Json:
@@ -43,6 +30,7 @@ def provider(kind: str, cache_s: int) -> Json:
         "audiences": [audience],
         "forward": True,
         "require_expiration": True,
+        "max_lifetime": f"{LONGEST_LIFE_S}s",
         "clock_skew_seconds": 30,
         # Without this line a token is also taken from the query, which ends in logs.
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],

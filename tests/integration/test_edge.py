@@ -1,111 +1,46 @@
 """The edge in front of four echoing services: routes, rewrites, headers, tokens, refusals."""
 
 import asyncio
-import base64
 import json
 import uuid
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 import pytest_asyncio
-import yarl
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from contracts.problems import TITLES
-from infra.clock import utc_now
-from infra.envoy.render import Edge
 from infra.envoy.routes import SERVICES
-from infra.local.envoy import LocalEnvoy
 from infra.local.ports import free_port
-from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenKind, TokenSigner
+from infra.tokens import TokenKind
+from tests.integration.edges import (
+    BEACON_KEY,
+    PERSON_KEY,
+    an_edge,
+    an_open_edge,
+    beacon_bearer,
+    bearer,
+    echo,
+    echoes,
+    problem,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-KID = "k" * 43
-PERSON_KEY, BEACON_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-
-
-def bearer(kind=USER_TOKEN, key=PERSON_KEY, life_s=600, kid=KID):
-    signer = TokenSigner(kind, key=key, kid=kid)
-    token = signer.sign(uuid.uuid4(), now=utc_now(), ttl=timedelta(seconds=life_s), claims={})
-    return {"authorization": f"Bearer {token}"}
-
-
-def jwks(key):
-    numbers = key.public_key().public_numbers()
-    x, y = (base64.urlsafe_b64encode(n.to_bytes(32)).rstrip(b"=").decode() for n in (numbers.x, numbers.y))
-    return {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KID, "x": x, "y": y}]}
-
-
-def echo(service):
-    async def answer(request):
-        if request.path == "/.well-known/jwks.json":
-            return web.json_response(jwks(PERSON_KEY))
-        if request.path == "/beacon/jwks.json":
-            return web.json_response(jwks(BEACON_KEY))
-        body = await request.read()
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        return web.json_response(
-            {"service": service, "path": request.raw_path, "headers": headers, "length": len(body)}
-        )
-
-    app = web.Application(client_max_size=2**21)
-    app.router.add_route("*", "/{path:.*}", answer)
-    return TestServer(app)
-
-
-@asynccontextmanager
-async def an_edge(folder, upstreams, **more):
-    """A client of a running edge."""
-    edge = Edge(**{"port": free_port(), "admin_port": free_port(), "upstreams": upstreams, **more})
-    envoy = LocalEnvoy(folder=folder, log=folder / "envoy.log", edge=edge)
-    envoy.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-
-            def send(path, method="GET", **options):
-                url = yarl.URL(f"http://127.0.0.1:{edge.port}{path}", encoded=True)
-                return session.request(method, url, **options)
-
-            yield send
-    finally:
-        envoy.stop()
+IDENTITYS_KEYS = "/.well-known/jwks.json"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services():
-    async with AsyncExitStack() as running:
-        servers = {name: await running.enter_async_context(echo(name)) for name in SERVICES}
-        yield {name: f"127.0.0.1:{server.port}" for name, server in servers.items()}
+    async with echoes() as upstreams:
+        yield upstreams
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def send(services, tmp_path_factory):
-    async with an_edge(tmp_path_factory.mktemp("edge"), services) as send:
-
-        async def keys_are_loaded():
-            async with (
-                send("/users", headers=bearer()) as person,
-                send("/beacon/proofs", headers=bearer(BEACON_TOKEN, BEACON_KEY)) as beacon,
-            ):
-                return person.status == beacon.status == 200
-
-        await until(keys_are_loaded)
+    async with an_open_edge(tmp_path_factory.mktemp("edge"), services) as send:
         yield send
-
-
-async def problem(response):
-    assert response.content_type == "application/problem+json"
-    body = await response.json(content_type=None)
-    assert body["status"] == response.status
-    assert body["title"] == TITLES[body["code"]]
-    assert body["type"] == f"urn:rollcall:problem:{body['code']}"
-    return body
 
 
 PERSON_PATHS = [
@@ -181,7 +116,7 @@ async def test_everything_else_needs_one(send, path):
 
 @pytest.mark.parametrize("path", ["/beacon/proofs", "/beacon/buzzLightyear", "/beacon/telemetry"])
 async def test_beacons_and_people_have_doors_of_their_own(send, path):
-    beacon, person = bearer(BEACON_TOKEN, BEACON_KEY), bearer()
+    beacon, person = beacon_bearer(), bearer()
 
     async with send(path, headers=beacon) as taken, send(path, headers=person) as refused:
         assert (await taken.json())["path"] == path
@@ -202,6 +137,7 @@ async def test_what_no_route_names_is_not_there(send, path):
     ("headers", "code"),
     [
         (bearer(life_s=-31), "token_expired"),
+        (bearer(life_s=700), "token_invalid"),
         (bearer(key=BEACON_KEY), "token_invalid"),
         (bearer(kid="x" * 43), "token_invalid"),
         (bearer(TokenKind(issuer="other", audience="rollcall-api", type="at+jwt")), "token_invalid"),
@@ -296,23 +232,39 @@ async def test_the_last_good_keys_serve_while_identity_is_away(services, tmp_pat
         identity = await running.enter_async_context(echo("identity"))
         upstreams = {**services, "identity": f"127.0.0.1:{identity.port}"}
         send = await running.enter_async_context(an_edge(tmp_path, upstreams, admin_port=admin_port, keys_cache_s=1))
-        await until(lambda: is_taken(send))
+        await until(lambda: keys_were_fetched_ahead(admin_port))
         await identity.close()
-        await until(lambda: failed_fetches(admin_port))
+        await until(lambda: fetches(admin_port, "failed", at_least=3))
 
-        assert await is_taken(send)
+        assert await is_taken(send, bearer())
 
 
-async def is_taken(send):
-    async with send("/courses", headers=bearer()) as response:
+async def test_a_revoked_key_is_gone_as_soon_as_the_keys_are_fetched_anew(services, tmp_path):
+    keys = {IDENTITYS_KEYS: PERSON_KEY}
+    async with echo("identity", keys) as identity:
+        upstreams = {**services, "identity": f"127.0.0.1:{identity.port}"}
+        async with an_edge(tmp_path, upstreams, keys_cache_s=1) as send:
+            await until(lambda: is_taken(send, bearer()))
+            keys[IDENTITYS_KEYS] = new_key = ec.generate_private_key(ec.SECP256R1())
+            await until(lambda: is_taken(send, bearer(key=new_key)))
+
+            assert not await is_taken(send, bearer())
+
+
+async def is_taken(send, headers):
+    async with send("/courses", headers=headers) as response:
         return response.status == 200
 
 
-async def failed_fetches(admin_port):
-    url = f"http://127.0.0.1:{admin_port}/stats?format=json&filter=jwks_fetch_failed"
+async def keys_were_fetched_ahead(admin_port):
+    return await fetches(admin_port, "success", at_least=2)
+
+
+async def fetches(admin_port, outcome, *, at_least):
+    url = f"http://127.0.0.1:{admin_port}/stats?format=json&filter=jwks_fetch_{outcome}"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         stats = (await response.json(content_type=None))["stats"]
-    return sum(stat["value"] for stat in stats if "value" in stat) >= 3
+    return sum(stat["value"] for stat in stats if "value" in stat) >= at_least
 
 
 async def test_past_the_limit_requests_are_told_to_come_back(services, tmp_path):
