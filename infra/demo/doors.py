@@ -1,5 +1,6 @@
 """The public doors as a client sees them: JSON over HTTP, tokens, problems."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +8,17 @@ from typing import Any
 
 import aiohttp
 
+from infra.import_answers import LINES_OF_JSON
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An answer. body: the parsed JSON, {} when there is none."""
+    """An answer. body: the parsed JSON, {} when there is none. lines: of an answer in lines of JSON."""
 
     status: int
     body: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    lines: tuple[dict[str, Any], ...] = ()
 
     @property
     def word(self) -> str:
@@ -45,15 +49,17 @@ class Doors:
     async def call(
         self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
     ) -> Heard:
-        """Send a request with `body` as JSON (bytes go as they are) and return what came back."""
+        """Send a request with `body` as JSON and return what came back. Bytes go as they are."""
         sent = dict(headers or {})
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
-        raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        raw = body if isinstance(body, bytes | io.BytesIO) else None if body is None else json.dumps(body).encode()
         if raw is not None:
-            sent["Content-Type"] = "application/json"
+            sent.setdefault("Content-Type", "application/json")
         async with self.session.request(method, self.base_url + path, data=raw, headers=sent) as answer:
             text = await answer.text()
+            if answer.content_type == LINES_OF_JSON:
+                return Heard(answer.status, {}, answer.headers, tuple(map(json.loads, text.splitlines())))
             parsed = json.loads(text) if "json" in answer.content_type and text else {}
             return Heard(answer.status, parsed, answer.headers)
 
@@ -64,6 +70,10 @@ class Doors:
     async def post(self, path: str, body: object = None) -> Heard:
         """POST `body` to `path`."""
         return await self.call("POST", path, body)
+
+    async def send_file(self, path: str, raw: bytes, media_type: str) -> Heard:
+        """POST a file to `path`."""
+        return await self.call("POST", path, io.BytesIO(raw), headers={"Content-Type": media_type})
 
     async def put(self, path: str, body: object = None) -> Heard:
         """PUT `body` to `path`."""

@@ -1,6 +1,6 @@
 """The order of the story."""
 
-from infra.demo import analytics, bad_input, flow_a, flow_b, flow_c, flow_d, flow_e
+from infra.demo import analytics, bad_input, flow_a, flow_b, flow_c, flow_d, flow_e, imports
 from infra.demo.doors import UnexpectedAnswerError
 from infra.demo.report import Report
 from infra.demo.school import Stage, build_cast
@@ -14,6 +14,7 @@ SCENES = [
     *flow_d.SCENES,
     *flow_e.SCENES,
     *bad_input.SCENES,
+    *imports.SCENES,
     *analytics.SCENES,
 ]
 PLANNED = len(SCENES)
