@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from infra.envoy.limits import CALLER_HEADERS, metadata, per_caller
 from infra.envoy.replies import Json, local_replies
 from infra.envoy.routes import ROUTES, SERVICES, Caller, Route, Service
 from infra.envoy.tokens import KEYS, KEYS_CACHE_S, providers
@@ -22,7 +23,7 @@ class Edge:
     """What differs between places.
 
     upstreams: host:port of each service's HTTP door. certificate: PEM files of chain and key; None speaks plain HTTP.
-    requests_per_second: for everybody together; the services have limits per caller.
+    requests_per_second: for everybody together. limits_times: multiplies what one caller may ask for.
     """
 
     port: int
@@ -31,6 +32,7 @@ class Edge:
     address: str = "127.0.0.1"
     certificate: tuple[str, str] | None = None
     requests_per_second: int = 5_000
+    limits_times: int = 1
     keys_cache_s: int = KEYS_CACHE_S
 
 
@@ -50,6 +52,8 @@ def render(edge: Edge) -> str:
         port=edge.port,
         admin_port=edge.admin_port,
         requests_per_second=edge.requests_per_second,
+        limits_per_caller=flow(per_caller(edge.limits_times, edge.requests_per_second)),
+        caller_headers=flow(list(CALLER_HEADERS.values())),
         providers=flow(providers(edge.keys_cache_s)),
         requirements=flow({kind: {"provider_name": kind} for kind in KEYS}),
         transport_socket=transport_socket(edge),
@@ -64,9 +68,12 @@ def route(of: Route) -> Json:
     filters: dict[str, Json] = {"envoy.filters.http.jwt_authn": demand(of.caller)}
     if of.is_streamed:
         filters["envoy.filters.http.buffer"] = {"@type": f"{FILTER}buffer.v3.BufferPerRoute", "disabled": True}
-    return {
+    match: dict[str, Json] = {"safe_regex": {"regex": of.path}}
+    if of.method:
+        match["headers"] = [{"name": ":method", "string_match": {"exact": of.method}}]
+    made: dict[str, Json] = {
         "name": of.name,
-        "match": {"safe_regex": {"regex": of.path}},
+        "match": match,
         "route": {
             "cluster": of.to,
             "timeout": f"{of.timeout_s}s",
@@ -74,6 +81,7 @@ def route(of: Route) -> Json:
         },
         "typed_per_filter_config": filters,
     }
+    return made | {"metadata": metadata(of.limit)} if of.limit else made
 
 
 def demand(caller: Caller) -> Json:

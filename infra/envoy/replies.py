@@ -51,7 +51,7 @@ def reply(when: Json, status: int, code: str) -> Json:
     mapper: dict[str, Json] = {"filter": when, "status_code": status, "body_format_override": body(code)}
     said = HEADER_BY_CODE.get(code) or HEADER_BY_STATUS.get(status)
     if said:
-        header: Json = {"header": {"key": said[0], "value": said[1]}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        header: Json = {"header": {"key": said[0], "value": said[1]}, "append_action": "ADD_IF_ABSENT"}
         mapper["headers_to_add"] = [header]
     return mapper
 

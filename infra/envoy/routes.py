@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from infra.envoy.limits import LimitName
+
 Service = Literal["identity", "academics", "attendance", "beacon"]
 Caller = Literal["anyone", "person", "beacon"]
+Method = Literal["GET", "POST", "PATCH"]
 
 SERVICES: tuple[Service, ...] = ("identity", "academics", "attendance", "beacon")
 # `/v1/...` is the same as the path without it.
@@ -28,21 +31,24 @@ WITHOUT_VERSION = Rewrite(pattern="^/v1/", into="/")
 class Route:
     """One line of the table.
 
-    path: RE2, matches the whole path without the query. caller: who may come, by the token that the edge demands.
-    timeout_s: for the whole answer, 0 for none. is_streamed: the body is passed on as it comes.
+    path: RE2, matches the whole path without the query. method: None takes any. caller: who may come, by the token
+    that the edge demands. limit: how often one caller may come. timeout_s: for the whole answer, 0 for none.
+    is_streamed: the body is passed on as it comes.
     """
 
     name: str
     to: Service
     path: str
+    method: Method | None = None
     caller: Caller = "person"
+    limit: LimitName | None = None
     rewrite: Rewrite = WITHOUT_VERSION
     timeout_s: int = 10
     is_streamed: bool = False
 
-    def takes(self, path: str) -> bool:
-        """Return whether the route serves `path`."""
-        return re.fullmatch(self.path, path) is not None
+    def takes(self, method: str, path: str) -> bool:
+        """Return whether the route serves `method` on `path`."""
+        return self.method in (None, method) and re.fullmatch(self.path, path) is not None
 
 
 def plural(*names: str) -> Rewrite:
@@ -63,7 +69,21 @@ BEACONS = Rewrite(pattern=f"^{VERSION}/dev/beacons?(/.*)?$", into=r"/dev/beacons
 
 ROUTES: tuple[Route, ...] = (
     # What comes most often stands first: Envoy tries the patterns one after the other.
-    Route(name="proofs", to="beacon", path=f"{VERSION}/beacon/(?:proofs|buzzLightyear|telemetry)", caller="beacon"),
+    Route(
+        name="proofs",
+        to="beacon",
+        path=f"{VERSION}/beacon/(?:proofs|buzzLightyear|telemetry)",
+        caller="beacon",
+        limit="proofs",
+    ),
+    Route(
+        name="sign",
+        to="attendance",
+        path=f"{VERSION}/signatures?",
+        method="POST",
+        rewrite=SIGNATURES,
+        limit="signing",
+    ),
     *(documents(service) for service in SERVICES),
     Route(name="login", to="identity", path=f"{VERSION}/auth/(?:login|refresh|password-reset)", caller="anyone"),
     Route(name="keys", to="identity", path=f"{VERSION}/(?:auth|\\.well-known)/jwks\\.json", caller="anyone"),
@@ -76,6 +96,8 @@ ROUTES: tuple[Route, ...] = (
         timeout_s=300,
         is_streamed=True,
     ),
+    Route(name="user-names", to="identity", path=f"{VERSION}/users?/batch", method="GET", rewrite=USERS, limit="names"),
+    Route(name="user-lists", to="identity", path=f"{VERSION}/users?", method="GET", rewrite=USERS, limit="lists"),
     Route(name="users", to="identity", path=f"{VERSION}/users?{REST}", rewrite=USERS),
     Route(
         name="course-import",
@@ -88,6 +110,14 @@ ROUTES: tuple[Route, ...] = (
     # The URL itself is signed: calendar programs send no token.
     Route(
         name="calendar", to="academics", path=f"{VERSION}/courses?/calendar\\.ics", caller="anyone", rewrite=ACADEMICS
+    ),
+    Route(
+        name="academics-lists",
+        to="academics",
+        path=f"{VERSION}/(?:(?:school|classroom|group|course)s?|groups?/[^/]+/members)",
+        method="GET",
+        rewrite=ACADEMICS,
+        limit="lists",
     ),
     Route(
         name="academics",
@@ -105,8 +135,35 @@ ROUTES: tuple[Route, ...] = (
         rewrite=SIGNATURES,
         timeout_s=0,
     ),
+    Route(
+        name="reports",
+        to="attendance",
+        path=f"{VERSION}/signatures?/report",
+        method="GET",
+        rewrite=SIGNATURES,
+        limit="reports",
+    ),
+    Route(
+        name="signature-lists",
+        to="attendance",
+        path=f"{VERSION}/signatures?(?:/sheet|/[^/]+/transitions)?",
+        method="GET",
+        rewrite=SIGNATURES,
+        limit="lists",
+    ),
+    Route(
+        name="corrections",
+        to="attendance",
+        path=f"{VERSION}/signatures?/[^/]+",
+        method="PATCH",
+        rewrite=SIGNATURES,
+        limit="corrections",
+    ),
     Route(name="signatures", to="attendance", path=f"{VERSION}/signatures?{REST}", rewrite=SIGNATURES),
     Route(name="beacon-public", to="beacon", path=f"{VERSION}/beacon/(?:auth/token|jwks\\.json|time)", caller="anyone"),
     Route(name="beacon", to="beacon", path=f"{VERSION}/beacon{REST}"),
+    Route(
+        name="beacon-lists", to="beacon", path=f"{VERSION}/dev/beacons?", method="GET", rewrite=BEACONS, limit="lists"
+    ),
     Route(name="beacons", to="beacon", path=f"{VERSION}/dev/beacons?{REST}", rewrite=BEACONS),
 )

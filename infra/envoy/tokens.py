@@ -1,5 +1,6 @@
 """How the edge checks tokens; the services check them again, so this keeps out what is plainly not ours."""
 
+from infra.envoy.limits import CALLER_HEADERS
 from infra.envoy.replies import Json
 
 # So long may a revoked key pass the edge. Envoy keeps the keys that it fetched ahead until it gets others, so they also
@@ -39,5 +40,6 @@ def provider(kind: str, cache_s: int) -> Json:
             "cache_duration": f"{cache_s}s",
             "async_fetch": {"fast_listener": True, "failed_refetch_duration": "1s"},
         },
+        "claim_to_headers": [{"claim_name": claim, "header_name": name} for claim, name in CALLER_HEADERS.items()],
         "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
     }

@@ -24,11 +24,11 @@ from tests.bench.pieces_ground import workshop
 from tests.bench.proofs import A_CROWD, Piece, ProofLoad, batches, in_one_process, singles, wide
 from tests.bench.replay import replaying
 from tests.bench.run import Run
-from tests.bench.running import System, running
+from tests.bench.running import TIMES, System, running
 from tests.bench.schools import Room, Schools, distinct_numbers, plan_schools
 from tests.bench.seeding import seed
 
-LIMITS = "Limits are those of the system, none is raised."
+LIMITS = f"Each caller may come {TIMES:,} times as often as the edge would let them; no other limit is raised."
 IDLE_S = 2.0
 WARM_UP_PROOFS = 5
 WIDE_CONNECTIONS = 256

@@ -31,6 +31,10 @@ def sample(path):
     return re.sub(r"{\w+}", AN_ID, path)
 
 
+def names_of(operation):
+    return {parameter["name"] for parameter in operation.get("parameters", ())}
+
+
 def of(service):
     return [(method, path, operation) for owner, method, path, operation in OPERATIONS if owner == service]
 
@@ -39,16 +43,26 @@ def of(service):
     ("service", "method", "path", "operation"), OPERATIONS, ids=[f"{m} {p}" for _, m, p, _ in OPERATIONS]
 )
 def test_the_edge_passes_an_operation_to_its_service_and_wants_the_same_token(service, method, path, operation):
-    route = next(route for route in ROUTES if route.takes(sample(path)))
+    route = next(route for route in ROUTES if route.takes(method, sample(path)))
 
     wanted = [WANTED[name] for security in operation["security"] for name in security] or ["anyone"]
-    assert (route.to, [route.caller]) == (service, wanted), method
+    assert (route.to, [route.caller]) == (service, wanted)
+
+
+PAGED = [(method, path) for _, method, path, operation in OPERATIONS if "limit" in names_of(operation)]
+
+
+@pytest.mark.parametrize(("method", "path"), PAGED)
+def test_the_edge_counts_how_often_one_caller_lists(method, path):
+    route = next(route for route in ROUTES if route.takes(method, sample(path)))
+
+    assert route.limit in {"lists", "reports"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("path", ["/openapi/{}.json", "/docs/{}"])
 def test_the_edge_shows_the_documents(service, path):
-    route = next(route for route in ROUTES if route.takes(path.format(service)))
+    route = next(route for route in ROUTES if route.takes("GET", path.format(service)))
 
     assert (route.to, route.caller) == (service, "anyone")
 

@@ -169,6 +169,7 @@ async def test_headers_that_services_would_trust_do_not_pass(send):
     assert "6.6.6.6" not in seen["x-forwarded-for"]
     assert seen["x-envoy-external-address"] == "127.0.0.1"
     assert seen["authorization"].startswith("Bearer ")
+    assert not {"x-user-id", "x-user-type"} & set(seen)
 
 
 async def test_every_request_gets_a_new_id_that_client_and_service_see(send):
@@ -290,7 +291,7 @@ async def test_the_log_tells_of_what_no_service_does(services, tmp_path):
 
     lines = [json.loads(line) for line in (tmp_path / "envoy.log").read_text().splitlines() if line.startswith("{")]
     told = {(line["status"], line["route"]) for line in lines}
-    assert told == {(401, "users"), (404, None)}
+    assert told == {(401, "user-lists"), (404, None)}
     assert {line["request_id"] for line in lines}.isdisjoint({"mine", None})
 
 

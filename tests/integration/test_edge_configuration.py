@@ -7,6 +7,7 @@ import yaml
 
 from contracts.problems import TITLES
 from infra.certs import renew
+from infra.envoy.limits import LIMITS
 from infra.envoy.render import CONTAINERS, Edge, render
 from infra.envoy.replies import CODE_BY_DETAIL, CODE_BY_STATUS
 from infra.envoy.routes import ROUTES, SERVICES
@@ -86,6 +87,31 @@ def test_every_route_states_whose_token_it_wants(manager):
     for route in routes(manager):
         demand = route["typed_per_filter_config"]["envoy.filters.http.jwt_authn"]
         assert demand.get("disabled") is True or demand["requirement_name"] in {"person", "beacon"}
+
+
+def test_callers_are_counted_once_their_token_is_checked(manager):
+    names = [filter_["name"] for filter_ in manager["http_filters"]]
+    assert names.index("limits_per_caller") == names.index("envoy.filters.http.jwt_authn") + 1
+    limits = manager["http_filters"][names.index("limits_per_caller")]["typed_config"]
+
+    assert limits["max_dynamic_descriptors"] == 16_384
+    assert limits["always_consume_default_token_bucket"] is False
+    assert limits["filter_enabled"] == limits["filter_enforced"]
+    assert {each["entries"][0]["value"]: each["token_bucket"] for each in limits["descriptors"]} == {
+        "proofs": {"max_tokens": 20, "tokens_per_fill": 20, "fill_interval": "2s"},
+        "signing": {"max_tokens": 6, "tokens_per_fill": 6, "fill_interval": "60s"},
+        "corrections": {"max_tokens": 120, "tokens_per_fill": 120, "fill_interval": "60s"},
+        "lists": {"max_tokens": 60, "tokens_per_fill": 60, "fill_interval": "60s"},
+        "names": {"max_tokens": 30, "tokens_per_fill": 30, "fill_interval": "60s"},
+        "reports": {"max_tokens": 10, "tokens_per_fill": 10, "fill_interval": "60s"},
+    }
+    assert {route.limit for route in ROUTES} == {None, *LIMITS}
+
+
+def test_what_is_counted_by_is_written_by_the_edge_alone(manager):
+    mutations = manager["early_header_mutation_extensions"][0]["typed_config"]["mutations"]
+    assert {"remove_on_match": {"key_matcher": {"prefix": "x-user-", "ignore_case": True}}} in mutations
+    assert manager["route_config"]["request_headers_to_remove"] == ["x-user-id", "x-user-type"]
 
 
 def test_the_admin_page_is_on_loopback():
