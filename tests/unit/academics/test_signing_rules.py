@@ -148,6 +148,27 @@ def test_a_reopening_never_ends_before_the_course_begins():
     assert moved.signing_open_until is None
 
 
+def test_nor_when_it_would_end_with_the_first_moment_of_the_course():
+    before = a_course(signing_open_until=after(30), closing_delay_minutes=60)
+
+    moved = adapt(before, after(15), start_at=after(30), closing_delay_minutes=20)
+
+    assert moved.signing_open_until is None
+
+
+@pytest.mark.parametrize("changes", [{"closing_delay_minutes": 30}, {"name": "Geometry"}])
+def test_a_reopening_stays_while_no_plan_goes_on_for_longer_than_before(changes):
+    before = a_course(signing_open_until=after(30), closing_delay_minutes=20)
+
+    assert adapt(before, after(12), **changes).signing_open_until == after(30)
+
+
+def test_a_reopening_shorter_than_the_plan_outlives_an_unrelated_change():
+    before = a_course(signing_open_until=after(20), closing_delay_minutes=60)
+
+    assert adapt(before, after(12), name="Geometry").signing_open_until == after(20)
+
+
 def test_closing_twice_keeps_the_first_time():
     closed = close_by_hand(a_course(), after(5))
 
@@ -186,8 +207,11 @@ def test_what_is_open_as_planned_is_not_reopened_for_that_would_make_the_punctua
     assert open_by_hand(a_course(), some_preferences(), until=None, now=after(5)).signing_open_until is None
 
 
-def test_what_is_due_but_not_closed_yet_may_be_reopened():
-    assert open_by_hand(a_course(), some_preferences(), until=after(60), now=after(16)).signing_open_until == after(60)
+@pytest.mark.parametrize("now", [15, 16])
+def test_what_is_due_but_not_closed_yet_may_be_reopened(now):
+    opened = open_by_hand(a_course(), some_preferences(), until=after(60), now=after(now))
+
+    assert opened.signing_open_until == after(60)
 
 
 @pytest.mark.parametrize(
