@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from attendance_svc.domain.attempts import Status
-from contracts.ids import CourseId, SignatureId
+from contracts.ids import CourseId, SchoolId, SignatureId
 from infra.postgres import Connection, Row, planned_anew
 
 FIND_SIGNATURE = "SELECT * FROM signature WHERE id = $1"
@@ -32,6 +32,13 @@ SELECT DISTINCT ON (kind, subject_id) kind, subject_id, id, status, reason, meth
 FROM signature
 WHERE course_id = $1 AND superseded_by IS NULL AND voided_at IS NULL
 ORDER BY kind, subject_id, array_position(ARRAY['ACCEPTED', 'LATE', 'PENDING', 'REFUSED'], status), t, id
+"""
+# Without what nobody was told of yet, which has no school.
+LIST_COUNTING = """
+SELECT kind, subject_id, id, status, reason, method, t, announced
+FROM signature
+WHERE course_id = $1 AND school_id = $2 AND superseded_by IS NULL AND voided_at IS NULL
+ORDER BY t, id
 """
 
 
@@ -85,6 +92,20 @@ class State:
     reason: str
     method: str
     t: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountingView:
+    """A signature that no other one took the place of. announced: how many events told of it."""
+
+    kind: str
+    subject_id: UUID
+    signature_id: UUID
+    status: Status
+    reason: str
+    method: str
+    t: datetime
+    announced: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +165,23 @@ async def list_states(connection: Connection, course_id: CourseId) -> Sequence[S
             t=row["t"],
         )
         for row in await connection.fetch(LIST_STATES, course_id)
+    ]
+
+
+async def list_counting(connection: Connection, course_id: CourseId, school_id: SchoolId) -> Sequence[CountingView]:
+    """Return every signature of a course that was announced and counts for something, refused ones too."""
+    return [
+        CountingView(
+            kind=row["kind"],
+            subject_id=row["subject_id"],
+            signature_id=row["id"],
+            status=row["status"],
+            reason=row["reason"],
+            method=row["method"],
+            t=row["t"],
+            announced=row["announced"],
+        )
+        for row in await connection.fetch(LIST_COUNTING, course_id, school_id)
     ]
 
 

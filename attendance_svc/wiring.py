@@ -18,9 +18,11 @@ from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.grpc_api import AttendanceDesk
 from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.live import LiveRoutes
 from attendance_svc.http_api.reporting import ReportingRoutes
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
+from attendance_svc.http_api.watching import Watching
 from attendance_svc.jobs import (
     BacklogJob,
     ClockJob,
@@ -114,15 +116,23 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
         news = IdentityNews(keys, now=now, devices=phones.known)
         background_book = partial(open_book, background, Outbox(shards), relay.poke)
+        watching = Watching(range(shards))
+        live = LiveRoutes(desk, watching, PostgresEventLog(pool))
         try:
             yield Parts(
-                routes=[*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()],
+                routes=[
+                    *live.routes(),
+                    *ReportingRoutes(desk).routes(),
+                    *ShowingRoutes(desk).routes(),
+                    *SigningRoutes(desk).routes(),
+                ],
                 doorkeeper=Doorkeeper(
                     people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                     beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
                 ),
                 registers=build_registers(pool, AttendanceDesk(sources=sources, keep=keeping.submit, now=now)),
                 loops={
+                    "http": [partial(watching.run, build_watch(settings, background, watching).run)],
                     "relay": [relay.run],
                     "consumers": [build_consumer(settings, background, academics).run],
                     "jobs": build_jobs(settings, background, academics, sources, book=background_book, now=now),
@@ -197,6 +207,19 @@ def build_ears(settings: Settings, identity: grpc.aio.Channel, news: IdentityNew
         listeners=news.listeners(),
         reset=news.start_anew,
         since=REMEMBERED,
+    )
+
+
+def build_watch(settings: Settings, pool: Pool, watching: Watching) -> BroadcastConsumer:
+    """Return what tells those who watch a course in this process of what we ourselves say."""
+    return BroadcastConsumer(
+        name="attendance.live",
+        source=SOURCE,
+        shards=range(settings.shard_count),
+        redis_url=settings.redis_url.get_secret_value(),
+        log=PostgresEventLog(pool),
+        listeners=watching.listeners(),
+        reset=watching.start_anew,
     )
 
 

@@ -1,6 +1,7 @@
 """The log of record in its producer's database."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from contracts.problems import NotFoundError
 from infra.postgres import Connection, Pool, connection
@@ -39,6 +40,20 @@ class PostgresEventLog(EventLog):
             rows = await lent.fetch(AFTER, shard, max(before, head.base.pos), _bounded(limit))
         entries = [entry_of(shard, head.incarnation, row) for row in rows]
         return LogPage(entries=page(entries, upto=None), head=head)
+
+    async def read_on(self, shard: int, incarnation: UUID, pos: int, *, limit: int) -> LogPage | None:
+        """Return what follows a position, None where the log has another one there: for readers who keep no hash.
+
+        Raises: as above.
+        """
+        async with connection(self.pool) as lent, lent.transaction(isolation="repeatable_read", readonly=True):
+            head = await _head(lent, shard)
+            if incarnation != head.incarnation or not head.base.pos <= pos <= head.last.pos:
+                return None
+            rows = await lent.fetch(AFTER, shard, pos, _bounded(limit))
+        entries = page([entry_of(shard, incarnation, row) for row in rows], upto=None)
+        has_next = bool(entries) and entries[0].pos == pos + 1
+        return LogPage(entries=entries, head=head) if has_next or pos == head.last.pos else None
 
 
 async def _head(lent: Connection, shard: int) -> Head:

@@ -53,7 +53,8 @@ async def fault_of(doors, method, path, body, headers):
         headers = {**headers, "Authorization": f"Bearer {doors.token}"}
     url = URL(doors.base_url + path, encoded=True)
     async with doors.session.request(method, url, data=body or None, headers=headers) as answer:
-        raw = await answer.read()
+        # A stream of events would be read for as long as its token lives.
+        raw = b"" if answer.content_type == "text/event-stream" else await answer.read()
     if answer.status < 400:
         return None, (answer.status, "")
     try:

@@ -127,6 +127,22 @@ async def test_a_reader_whose_next_entry_is_archived_is_told_so(shard):
     assert there.entries == entries[3:]
 
 
+async def test_a_reader_that_keeps_no_hash_is_told_what_follows_or_that_nobody_knows(postgres_shard):
+    log, pos = postgres_shard.log, range(7)
+    await sealed(postgres_shard, 5)
+    entries = await everything(postgres_shard)
+    incarnation = entries[0].incarnation
+
+    followed = [await log.read_on(0, incarnation, at, limit=3) for at in pos]
+    foreign = await log.read_on(0, UUID(int=1), 5, limit=3)
+    await postgres_shard.archive(3)
+    kept = [await log.read_on(0, incarnation, at, limit=3) for at in pos]
+
+    assert [page and page.entries for page in followed] == [*(entries[at : at + 3] for at in range(6)), None]
+    assert foreign is None
+    assert [page and page.entries for page in kept] == [None, None, None, *(entries[at:] for at in (3, 4, 5)), None]
+
+
 async def test_a_reader_at_the_end_of_an_archived_log_is_fine(shard):
     await sealed(shard, 5)
     last = (await everything(shard))[-1].place

@@ -30,6 +30,7 @@ from contracts.events.envelope import Cause
 from contracts.ids import new_id
 from infra.canon import kid_of
 from infra.device_requests import SignedRequest, read_signed_request, sign_request
+from infra.http_events import StreamLimits
 from infra.http_server import Doorkeeper, build_app
 from infra.jwks import LocalKeys
 from infra.postgres import create_pool
@@ -227,7 +228,8 @@ class Door:
         self.school.directory.teachers.add(teacher.id)
         return teacher
 
-    async def call(self, method, path, person, **request):
+    def knock(self, method, path, person, **request):
+        """Send a request; what comes back is for the caller to read and to close."""
         claims = {
             "sid": str(uuid4()),
             "user_type": person.type,
@@ -236,20 +238,23 @@ class Door:
         }
         token = self._signer.sign(person.id, now=self.school.now, ttl=timedelta(seconds=300), claims=claims)
         headers = {"Authorization": f"Bearer {token}"} | request.pop("headers", {})
-        async with self._client.request(method, path, headers=headers, **request) as answer:
+        return self._client.request(method, path, headers=headers, **request)
+
+    async def call(self, method, path, person, **request):
+        async with self.knock(method, path, person, **request) as answer:
             text = await answer.text()
             body = json.loads(text) if text and "json" in answer.content_type else text or None
             return Answer(answer.status, answer.headers.copy(), body)
 
 
 @pytest.fixture
-async def door(school):
+def desk(school):
     nfc = NfcDoor(
         nonces=PostgresNonces(school.pool),
         wrong_codes=WrongCodes(),
         keep=school.keep,
     )
-    desk = Desk(
+    return Desk(
         pool=school.pool,
         sources=school.sources,
         nfc=nfc,
@@ -257,9 +262,18 @@ async def door(school):
         now=school.clock,
         shard_count=4,
     )
+
+
+@pytest.fixture
+def routes(desk):
+    return [*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
+
+
+@pytest.fixture
+async def door(school, routes):
     keys = TokenVerifier(USER_TOKEN, LocalKeys({KID: KEY.public_key()}), now=school.clock)
-    routes = [*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
-    async with TestClient(TestServer(build_app(routes, Doorkeeper(people=keys, beacons=keys)))) as client:
+    app = build_app(routes, Doorkeeper(people=keys, beacons=keys), stream_limits=StreamLimits(look_s=0.05))
+    async with TestClient(TestServer(app)) as client:
         yield Door(school, client)
 
 
