@@ -1,14 +1,18 @@
 """The public doors as a client sees them: JSON over HTTP, tokens, problems."""
 
+import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 from infra.import_answers import LINES_OF_JSON
+
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,35 @@ class UnexpectedAnswerError(Exception):
     """A door answered what the story cannot go on with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of a stream. id: "" when it has none."""
+
+    name: str
+    data: dict[str, Any]
+    id: str = ""
+
+
+class Listener:
+    """Reads a stream of events. last_id: of the last one heard."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer, self.last_id = answer, ""
+
+    async def next(self, timeout_s: float) -> Told:
+        """Return the next event; comments are passed over. Raises: UnexpectedAnswerError when none comes."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    block = (await self._answer.content.readuntil(b"\n\n")).decode()
+                    said = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
+                    if "event" in said:
+                        self.last_id = said.get("id", self.last_id)
+                        return Told(said["event"], json.loads(said["data"]), said.get("id", ""))
+        except (TimeoutError, aiohttp.ClientError, ValueError, asyncio.IncompleteReadError) as error:
+            raise UnexpectedAnswerError(f"wanted an event, heard {error!r}") from error
+
+
 class Doors:
     """Talks to the edge as one person, or as nobody."""
 
@@ -57,11 +90,23 @@ class Doors:
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(method, self.base_url + path, data=raw, headers=sent) as answer:
-            text = await answer.text()
+            # What goes on for as long as it is read is left at once; `listen` reads it.
+            text = "" if answer.content_type == EVENTS else await answer.text()
             if answer.content_type == LINES_OF_JSON:
                 return Heard(answer.status, {}, answer.headers, tuple(map(json.loads, text.splitlines())))
             parsed = json.loads(text) if "json" in answer.content_type and text else {}
             return Heard(answer.status, parsed, answer.headers)
+
+    @asynccontextmanager
+    async def listen(self, path: str, last_id: str = "") -> AsyncIterator["Listener"]:
+        """Open the event stream at `path`; last_id: of the event that was heard last."""
+        sent = {"Authorization": f"Bearer {self.token}", "Last-Event-ID": last_id}
+        # Longer than any time without an event or a comment.
+        limits = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with self.session.get(self.base_url + path, headers=sent, timeout=limits) as answer:
+            if answer.content_type != EVENTS:
+                raise UnexpectedAnswerError(f"wanted events, heard {answer.status}: {(await answer.text())[:400]}")
+            yield Listener(answer)
 
     async def get(self, path: str) -> Heard:
         """GET `path`."""

@@ -1,6 +1,6 @@
 """The order of the story."""
 
-from infra.demo import analytics, bad_input, flow_a, flow_b, flow_c, flow_d, flow_e, imports
+from infra.demo import analytics, bad_input, flow_a, flow_b, flow_c, flow_d, flow_e, flow_live, imports
 from infra.demo.doors import UnexpectedAnswerError
 from infra.demo.report import Report
 from infra.demo.school import Stage, build_cast
@@ -11,6 +11,7 @@ SCENES = [
     *flow_a.SCENES,
     *flow_b.SCENES,
     *flow_c.SCENES,
+    *flow_live.SCENES,
     *flow_d.SCENES,
     *flow_e.SCENES,
     *bad_input.SCENES,
