@@ -1,8 +1,11 @@
 """What academics knows and decides: schools, their parts, their courses, and when signing closes."""
 
+import base64
+import binascii
+import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from contracts.ids import CourseId, SchoolId
@@ -13,6 +16,11 @@ MAX_MINUTES = 1440  # a day: longer delays are typing errors
 PartKind = Literal["classroom", "group"]
 LinkKind = Literal["teacher", "group", "classroom"]
 ClosedBy = Literal["job", "hand"]
+Attendee = Literal["student", "teacher"]
+
+ATTENDEES: Final[tuple[Attendee, ...]] = ("student", "teacher")
+COUNTER_BYTES, MAC_BYTES = 4, 32
+FEED_BYTES = 16 + 16 + 1 + COUNTER_BYTES + MAC_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,3 +206,45 @@ def unlinked(course: Course, kind: LinkKind, target_id: UUID) -> Course:
             return replace(course, group_ids=course.group_ids - {target_id})
         case "classroom":
             return replace(course, classroom_ids=course.classroom_ids - {target_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarOwner:
+    """Whose calendar a URL shows. counter: how often its owner has made earlier URLs void."""
+
+    user_id: UUID
+    school_id: SchoolId
+    kind: Attendee
+    counter: int
+
+
+class CalendarFeeds:
+    """Makes and reads the part of a URL that names a calendar: nobody else can make one. key: 32 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def feed_of(self, owner: CalendarOwner) -> str:
+        """Return 92 characters of base64url: who, and a code over it. The same for the same owner."""
+        kind = bytes([ATTENDEES.index(owner.kind)])
+        facts = owner.user_id.bytes + owner.school_id.bytes + kind + owner.counter.to_bytes(COUNTER_BYTES)
+        return base64.urlsafe_b64encode(facts + self._mac(facts)).rstrip(b"=").decode()
+
+    def read(self, feed: str) -> CalendarOwner | None:
+        """Return whose `feed` is; None when we did not make it."""
+        try:
+            raw = base64.urlsafe_b64decode(feed.encode("ascii") + b"=" * (-len(feed) % 4))
+        except (ValueError, binascii.Error):
+            return None
+        facts, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+        if len(raw) != FEED_BYTES or not hmac.compare_digest(mac, self._mac(facts)):
+            return None
+        return CalendarOwner(
+            user_id=UUID(bytes=facts[:16]),
+            school_id=SchoolId(UUID(bytes=facts[16:32])),
+            kind=ATTENDEES[facts[32]],
+            counter=int.from_bytes(facts[33:]),
+        )
+
+    def _mac(self, facts: bytes) -> bytes:
+        return hmac.digest(self._key, facts, "sha256")

@@ -166,6 +166,14 @@ class CourseBook(Protocol):
         ...
 
 
+class CalendarBook(Protocol):
+    """Whose calendar URLs were made void."""
+
+    async def revoke(self, user_id: UUID) -> None:
+        """Make the URLs void that were handed out to this person so far."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     """Everything that is kept, in one transaction."""
@@ -175,6 +183,7 @@ class Books:
     groups: PartBook
     members: MemberBook
     courses: CourseBook
+    calendars: CalendarBook
 
 
 # Opens the books and their transaction: leaving commits, an exception rolls everything back.

@@ -7,6 +7,7 @@ from functools import partial
 import grpc.aio
 
 from academics_svc.clients import GrpcBeaconDirectory, GrpcPeople
+from academics_svc.domain import CalendarFeeds
 from academics_svc.grpc_api import CommandApi, QueryApi
 from academics_svc.http_api.desk import Desk
 from academics_svc.http_api.routes import routes
@@ -26,6 +27,7 @@ from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
 from infra.postgres import BACKGROUND_TRANSACTION_MS, Pool, create_pool
 from infra.process import Parts, identity_of
+from infra.secret_box import derived_key
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
 from streams.broadcast import BroadcastConsumer
 from streams.log_grpc import GrpcEventLog
@@ -64,6 +66,8 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
             beacons=GrpcBeaconDirectory(beacon),
             now=now,
             shard_count=shards,
+            feeds=CalendarFeeds(derived_key(settings.key_file, purpose="academics.calendar-url.v1")),
+            origin=settings.public_origin,
         )
         yield Parts(
             routes=routes(desk),

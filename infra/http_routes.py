@@ -79,6 +79,7 @@ class Route(Generic[B, Q]):
 
     who: the kinds of callers let in, ANYONE for none needed. answer: the body of a success, for the documentation.
     also: kinds beside JSON that the handler answers in, if the caller would rather have them (`infra/http_accept.py`).
+    text: the one kind of answer, if it is no JSON ("text/calendar").
     media_types: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
     max_body_bytes: beyond is 413. events: the model of the data by event's name, if the handler returns Events.
     lines: the model of each line, if the handler answers lines of JSON, for as long as it takes.
@@ -92,6 +93,7 @@ class Route(Generic[B, Q]):
     query: type[Q] = NoQuery  # type: ignore[assignment]
     answer: type[BaseModel] | None = None
     also: tuple[str, ...] = ()
+    text: str | None = None
     status: int = 200
     summary: str = ""
     media_types: tuple[str, ...] = ("application/json",)

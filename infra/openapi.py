@@ -185,6 +185,8 @@ def _responses(route: AnyRoute, references: References) -> Json:
         # OpenAPI 3.1 has no word for the lines of a text.
         line = references[route.lines, "serialization"]
         success["content"] = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": line}}
+    elif route.text is not None:
+        success["content"] = {route.text: {"schema": {"type": "string"}}}
     elif route.answer is not None:
         success["content"] = {"application/json": {"schema": references[route.answer, "serialization"]}}
     elif route.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED):

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
+from academics_svc.domain import CalendarFeeds
 from academics_svc.ports import BeaconDirectory, OpenBooks, People
 from contracts.events.envelope import Cause
 from infra.clock import Clock
@@ -31,7 +32,7 @@ class SchoolQuery(Query):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where the routes of this door find what they need."""
+    """Where the routes of this door find what they need. origin: the public address of the edge."""
 
     pool: Pool
     open_books: OpenBooks
@@ -39,6 +40,8 @@ class Desk:
     beacons: BeaconDirectory
     now: Clock
     shard_count: int
+    feeds: CalendarFeeds
+    origin: str
 
     def cause(self, caller: Caller) -> Cause:
         """Return why a change is made: this request of this caller."""

@@ -1,5 +1,6 @@
 """All routes of this door."""
 
+from academics_svc.http_api.calendars import CalendarApi
 from academics_svc.http_api.courses import CourseApi
 from academics_svc.http_api.desk import Desk
 from academics_svc.http_api.imports import ImportApi
@@ -19,6 +20,7 @@ def routes(desk: Desk) -> list[AnyRoute]:
         *MemberApi(desk).routes(),
         *CourseApi(desk).routes(),
         *ImportApi(desk).routes(),
+        *CalendarApi(desk).routes(),
         *LinkApi("teacher", desk).routes(),
         *LinkApi("group", desk).routes(),
         *LinkApi("classroom", desk).routes(),

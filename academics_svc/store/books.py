@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from academics_svc.ports import Books
+from academics_svc.store.calendars import PostgresCalendarBook
 from academics_svc.store.courses import PostgresCourseBook
 from academics_svc.store.parts import CLASSROOMS, GROUPS, PostgresMemberBook, PostgresPartBook
 from academics_svc.store.schools import PostgresSchoolBook
@@ -27,5 +28,6 @@ async def open_books(pool: Pool, outbox: Outbox, committed: Callable[[], None], 
             groups=PostgresPartBook(writer, GROUPS),
             members=PostgresMemberBook(writer),
             courses=PostgresCourseBook(writer),
+            calendars=PostgresCalendarBook(connection),
         )
     committed()

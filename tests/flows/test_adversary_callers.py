@@ -19,6 +19,7 @@ MATRIX = {
         "POST /beacon/auth/token",
         "GET /beacon/jwks.json",
         "GET /beacon/time",
+        "GET /courses/calendar.ics",
     ),
     PEOPLE: (
         "POST /auth/logout",
@@ -82,6 +83,7 @@ MATRIX = {
         "GET /signatures/live",
     ),
     "admin student teacher": ("POST /signatures",),
+    "student teacher": ("GET /courses/calendar", "DELETE /courses/calendar"),
     "admin teacher": ("POST /courses/{course_id}/signing", "PATCH /signatures/{signature_id}"),
     "admin": ("DELETE /signatures/{signature_id}",),
     "dev": (

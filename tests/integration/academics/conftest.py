@@ -1,6 +1,7 @@
 """academics_svc behind its REST and gRPC doors, on a real database, with a clock that tests set."""
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from academics_svc.domain import CalendarFeeds
 from academics_svc.grpc_api import CommandApi, QueryApi
 from academics_svc.http_api.desk import Desk
 from academics_svc.http_api.routes import routes
@@ -26,6 +28,7 @@ from streams.outbox import Outbox
 from tests.fakes.academics import KnownBeacons, KnownPeople
 
 KID = "test-key-of-academics"
+ORIGIN = "https://rollcall.example"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -163,6 +166,8 @@ async def world(databases):
             beacons=KnownBeacons(),
             now=clock,
             shard_count=4,
+            feeds=CalendarFeeds(secrets.token_bytes(32)),
+            origin=ORIGIN,
         )
         app = build_app(routes(desk), Doorkeeper(people=verifier, beacons=beacons))
         async with TestClient(TestServer(app)) as client:
