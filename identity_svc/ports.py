@@ -108,6 +108,10 @@ class SessionBook(Protocol):
         """Keep a new session."""
         ...
 
+    async def find(self, session_id: UUID) -> Session | None:
+        """Return the session. Locks nothing."""
+        ...
+
     async def lock(self, session_id: UUID) -> Session | None:
         """Return the session; nobody else refreshes it before the transaction ends."""
         ...

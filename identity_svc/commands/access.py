@@ -13,35 +13,43 @@ from identity_svc.domain.sessions import (
     decide_refresh,
     rotate,
     start_session,
+    vouches,
 )
 from identity_svc.domain.throttle import keys_of
-from identity_svc.ports import Books, OpenBooks, Passwords
+from identity_svc.ports import Books, Credential, OpenBooks, Passwords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Who wants in. source: the caller's address. session_id: of the session to be."""
+    """Who wants in.
+
+    source: the caller's address. session_id: of the session to be. refresh_token: of an earlier one.
+    """
 
     email: str
     password: str
     source: str
     session_id: UUID
+    refresh_token: str | None = None
 
 
 async def log_in(
-    login: Login, *, open_books: OpenBooks, passwords: Passwords, now: datetime
+    login: Login, *, tokens: RefreshTokens, open_books: OpenBooks, passwords: Passwords, now: datetime
 ) -> tuple[Account, Session]:
     """Check the password and start a session; of more than five, the oldest ends.
 
+    Whoever brings the refresh token of a live session of the account is not kept out by others who guess at it; a token
+    that is worth nothing changes nothing, and nobody is told.
     Raises: UnauthenticatedError("login_failed"), the same whatever was wrong; TooManyRequestsError("login_throttled");
     UnavailableError("overloaded").
     """
     passwords.check_room()
-    keys = keys_of("login:" + login.email.lower(), login.source)
     async with open_books() as books:
+        found = await books.accounts.find_credential(login.email)
+        own_id = await _find_own_session(books, login, found, tokens=tokens, now=now)
+        keys = keys_of("login:" + login.email.lower(), login.source, session_id=own_id)
         # Counted before the password is checked: of many guesses at once, few get through.
         wait_until = await books.tries.admit(keys, now=now)
-        found = await books.accounts.find_credential(login.email)
     refuse_until(wait_until, now)
     hashed = found.password_hash if found else None
     if not await passwords.matches(login.password, hashed) or found is None or hashed is None:
@@ -57,6 +65,17 @@ async def log_in(
         if rehashed:
             await books.accounts.replace_hash(account.id, rehashed)
         return account, await begin_session(books, account, login.session_id, now=now)
+
+
+async def _find_own_session(
+    books: Books, login: Login, found: Credential | None, *, tokens: RefreshTokens, now: datetime
+) -> UUID | None:
+    if login.refresh_token is None:
+        return None
+    # A token that nobody wrote is looked up like any other: how long it takes tells nothing.
+    session_id, counter = tokens.read(login.refresh_token) or (login.session_id, 0)
+    session = await books.sessions.find(session_id)
+    return session_id if vouches(session, counter, found.account.id if found else None, now=now) else None
 
 
 def refuse_until(moment: datetime | None, now: datetime) -> None:

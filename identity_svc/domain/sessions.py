@@ -106,6 +106,13 @@ def decide_refresh(
     return "replayed"
 
 
+def vouches(session: Session | None, counter: int, user_id: UserId | None, *, now: datetime) -> bool:
+    """Return whether a refresh token with `counter` shows that its bearer is already in as `user_id`."""
+    if session is None or session.user_id != user_id:
+        return False
+    return decide_refresh(session, counter, now=now) in ("rotate", "repeat")
+
+
 class RefreshTokens:
     """Writes and reads refresh tokens: `rt1.` and base64url of session, counter and an HMAC over both."""
 

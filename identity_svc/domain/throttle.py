@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,12 @@ class Tries:
     last_at: datetime
 
 
-# Of one account from one network, and of one account from anywhere.
+# Of one account from one network, and of one account from anywhere. From anywhere that is twenty in any hour at most:
+# seventeen at once, and one after each quarter of it.
 FROM_ONE_PLACE = Limit(
     free=5, waits=tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15)), window=timedelta(minutes=15)
 )
-FROM_ANYWHERE = Limit(free=20, waits=(timedelta(minutes=15),), window=timedelta(hours=1))
+FROM_ANYWHERE = Limit(free=17, waits=(timedelta(minutes=15),), window=timedelta(hours=1))
 # A network is what one household or one school is given.
 PREFIX_BITS = {4: 24, 6: 64}
 
@@ -57,7 +59,12 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, PREFIX_BITS[parsed.version]), strict=False))
 
 
-def keys_of(what: str, source: str) -> dict[bytes, Limit]:
-    """Return under which keys tries at `what` from `source` are counted. Digests: no address is stored with them."""
-    named = {f"{what}\n{network_of(source)}": FROM_ONE_PLACE, what: FROM_ANYWHERE}
+def keys_of(what: str, source: str, *, session_id: UUID | None = None) -> dict[bytes, Limit]:
+    """Return under which keys tries at `what` from `source` are counted. Digests: no address is stored with them.
+
+    session_id: of a live session of the account itself. Its tries from anywhere are counted apart from all others', so
+    that strangers who guess cannot keep the owner out, and a stolen session guesses no faster than a stranger.
+    """
+    from_anywhere = what if session_id is None else f"{what}\nsession {session_id}"
+    named = {f"{what}\n{network_of(source)}": FROM_ONE_PLACE, from_anywhere: FROM_ANYWHERE}
     return {hashlib.sha256(text.encode()).digest(): limit for text, limit in named.items()}

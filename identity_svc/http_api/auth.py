@@ -128,10 +128,14 @@ class AuthApi:
     async def post_login(self, call: Call[LoginBody, NoQuery]) -> Reply:
         """200; 401 `login_failed`, the same whatever was wrong; 429 `login_throttled`; 503 `overloaded`."""
         login = Login(
-            email=call.body.email, password=call.body.password, source=address_of(call.request), session_id=new_id()
+            email=call.body.email,
+            password=call.body.password,
+            source=address_of(call.request),
+            session_id=new_id(),
+            refresh_token=call.body.refresh_token,
         )
-        desk = self._desk
-        entry = await log_in(login, open_books=desk.books_of(), passwords=desk.passwords, now=desk.now())
+        desk, tokens = self._desk, self._tokens
+        entry = await log_in(login, tokens=tokens, open_books=desk.books_of(), passwords=desk.passwords, now=desk.now())
         return await self._admit(*entry)
 
     async def post_refresh(self, call: Call[RefreshBody, NoQuery]) -> Reply:

@@ -19,10 +19,11 @@ ABSENT: Any = None
 
 
 class LoginBody(Body):
-    """Who wants in."""
+    """Who wants in. refresh_token: of an earlier session, if there is one: others' guesses then keep nobody out."""
 
     email: Email
     password: PasswordText
+    refresh_token: Token | None = None
 
 
 class RefreshBody(Body):

@@ -16,6 +16,7 @@ ADD = """
 INSERT INTO session (id, user_id, counter, authenticated_at, rotated_at, expires_at, idle_expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+FIND = "SELECT * FROM session WHERE id = $1"
 LOCK = "SELECT * FROM session WHERE id = $1 FOR UPDATE"
 SAVE = "UPDATE session SET counter = $2, rotated_at = $3, idle_expires_at = $4 WHERE id = $1"
 END = """
@@ -47,6 +48,10 @@ class PostgresSessionBook:
             session.expires_at,
             session.idle_expires_at,
         )
+
+    async def find(self, session_id: UUID) -> Session | None:
+        row = await self._connection.fetchrow(FIND, session_id)
+        return None if row is None else session_of(row)
 
     async def lock(self, session_id: UUID) -> Session | None:
         row = await self._connection.fetchrow(LOCK, session_id)

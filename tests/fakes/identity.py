@@ -38,6 +38,9 @@ class InMemorySessions:
     async def add(self, session: Session) -> None:
         self.kept[session.id] = session
 
+    async def find(self, session_id: UUID) -> Session | None:
+        return self.kept.get(session_id)
+
     async def lock(self, session_id: UUID) -> Session | None:
         return self.kept.get(session_id)
 

@@ -29,9 +29,10 @@ async def test_a_session_is_found_as_it_was_kept_and_as_it_was_refreshed(shelf):
 
     async with shelf.open() as books:
         found = await books.sessions.lock(session.id)
+        assert found == await books.sessions.find(session.id)
         await books.sessions.save(later)
         assert (found, await books.sessions.lock(session.id)) == (session, later)
-        assert await books.sessions.lock(uuid4()) is None
+        assert await books.sessions.lock(uuid4()) is await books.sessions.find(uuid4()) is None
 
 
 async def test_live_sessions_come_oldest_first_without_those_that_ended(shelf):

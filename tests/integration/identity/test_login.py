@@ -117,10 +117,36 @@ async def test_another_network_is_not_held_up_until_too_many_came_from_everywher
         (await world.call("POST", "/auth/login", body=body, headers={"x-envoy-external-address": f"10.0.{n // 5}.9"}))[
             0
         ]
-        for n in range(21)
+        for n in range(18)
     ]
 
-    assert statuses == [401] * 20 + [429]
+    assert statuses == [401] * 17 + [429]
+
+
+async def test_who_is_in_elsewhere_logs_in_while_others_guess_and_nobody_else_learns_of_it(world):
+    victim, stranger = await world.add("student"), await world.add("student")
+    own, foreign = [(await world.log_in(person))["refresh_token"] for person in (victim, stranger)]
+    for email in (victim.email, "nobody@school.example"):
+        for n in range(17):
+            guess = {"email": email, "password": "wrong password 1"}
+            await world.call("POST", "/auth/login", body=guess, headers={"x-envoy-external-address": f"10.0.{n}.9"})
+    right = {"email": victim.email, "password": victim.password}
+    tries = [
+        right,
+        right | {"refresh_token": foreign},
+        right | {"refresh_token": "nonsense"},
+        right | {"password": "wrong password 1"},
+        right | {"email": "nobody@school.example"},
+        right | {"email": "nobody@school.example", "refresh_token": own},
+    ]
+
+    answers = [await world.call("POST", "/auth/login", body=body) for body in tries]
+    let_in, answer = await world.call("POST", "/auth/login", body=right | {"refresh_token": own})
+
+    assert {(status, answer.pop("request_id") and str(answer)) for status, answer in answers} == {
+        (429, str(answers[0][1]))
+    }
+    assert (answers[0][1]["code"], let_in, answer["user"]["email"]) == ("login_throttled", 200, victim.email)
 
 
 async def test_of_many_guesses_at_once_only_five_are_checked(world):

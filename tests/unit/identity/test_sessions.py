@@ -103,7 +103,7 @@ def a_login(**changes):
 async def test_a_stolen_token_ends_the_session_whoever_uses_it_first():
     books = InMemoryBooks()
     await a_school(books)
-    _, session = await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
+    _, session = await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=NINE)
     stolen = TOKENS.write(session)
     _, session = await refresh(stolen, tokens=TOKENS, open_books=books.open, now=NINE)
     later = NINE + GRACE + MS
@@ -119,7 +119,7 @@ async def test_a_stolen_token_ends_the_session_whoever_uses_it_first():
 async def test_a_refresh_of_a_session_that_is_gone_or_shut_fails():
     books = InMemoryBooks()
     account = await a_school(books)
-    _, session = await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
+    _, session = await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=NINE)
     books.accounts.kept[account.id] = Credential(
         account=an_account(disabled_at=NINE), password_hash=None, changed_at=NINE
     )
@@ -139,7 +139,7 @@ async def test_a_password_changed_while_it_was_checked_lets_nobody_in():
             return await super().matches(password, hashed)
 
     with pytest.raises(UnauthenticatedError, match="login_failed"):
-        await log_in(a_login(), open_books=books.open, passwords=Slow(), now=NINE)
+        await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=Slow(), now=NINE)
     assert books.sessions.kept == {}
 
 
@@ -148,7 +148,7 @@ async def test_an_old_hash_is_replaced_and_the_tries_are_forgotten():
     account = await a_school(books)
     books.accounts.kept[account.id] = Credential(account=account, password_hash="plain0:secret", changed_at=NINE)
 
-    await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
+    await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=NINE)
 
     assert books.accounts.kept[account.id].password_hash == "plain1:secret"
     assert books.tries.kept == {}
@@ -160,7 +160,7 @@ async def test_a_sixth_session_ends_the_oldest_alone():
     sessions = []
     for minute in range(7):
         at = NINE + timedelta(minutes=minute)
-        _, session = await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=at)
+        _, session = await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=at)
         sessions.append(session.id)
 
     assert books.sessions.ended == [(sessions[0], "too_many"), (sessions[1], "too_many")]
@@ -174,7 +174,7 @@ async def test_a_full_queue_costs_nobody_a_try():
             raise UnavailableError("overloaded")
 
     with pytest.raises(UnavailableError):
-        await log_in(a_login(), open_books=books.open, passwords=Full(), now=NINE)
+        await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=Full(), now=NINE)
     assert books.tries.kept == {}
 
 
@@ -182,8 +182,8 @@ async def test_waiting_is_the_same_for_addresses_that_nobody_has():
     books = InMemoryBooks()
     for _ in range(5):
         with pytest.raises(UnauthenticatedError, match="login_failed"):
-            await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
+            await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=NINE)
 
     with pytest.raises(TooManyRequestsError, match="login_throttled") as caught:
-        await log_in(a_login(), open_books=books.open, passwords=PlainPasswords(), now=NINE)
+        await log_in(a_login(), tokens=TOKENS, open_books=books.open, passwords=PlainPasswords(), now=NINE)
     assert caught.value.extra == {"retry_after_s": 61}

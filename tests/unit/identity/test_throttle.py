@@ -26,8 +26,8 @@ def test_five_tries_are_free_and_then_each_takes_longer():
     assert waits(FROM_ONE_PLACE, tries=12) == [0, 0, 0, 0, 0, 1, 2, 4, 8, 15, 15, 15]
 
 
-def test_twenty_tries_from_everywhere_are_free_and_then_four_an_hour():
-    assert waits(FROM_ANYWHERE, tries=23) == [0] * 20 + [15] * 3
+def test_seventeen_tries_from_everywhere_are_free_and_then_four_an_hour():
+    assert waits(FROM_ANYWHERE, tries=20) == [0] * 17 + [15] * 3
 
 
 def test_tries_are_forgotten_after_a_quiet_while():
