@@ -11,16 +11,18 @@ CODE_BY_DETAIL: tuple[tuple[str, int, str], ...] = (
     ("Jwks_remote_fetch_is_failed", 503, "keys_unavailable"),
     ("Jwt_is_missing", 401, "token_missing"),
     ("Jwt_is_expired", 401, "token_expired"),
+    ("Audiences_in_Jwt_are_not_allowed", 401, "token_invalid"),
 )
 CODE_BY_STATUS: dict[int, str] = {
     400: "malformed_request",
     401: "token_invalid",
-    403: "token_invalid",
+    403: "malformed_request",
     404: "route_unknown",
     408: "request_too_slow",
     413: "body_too_large",
     429: "rate_limited",
     431: "headers_too_large",
+    501: "malformed_request",
     503: "upstream_down",
     504: "deadline_exceeded",
 }
@@ -31,8 +33,8 @@ HEADER_BY_STATUS: dict[int, tuple[str, str]] = {
 }
 # Who sent no token has made no error. Source: RFC 6750 section 3.1.
 HEADER_BY_CODE: dict[str, tuple[str, str]] = {"token_missing": ("www-authenticate", "Bearer")}
-# The token filter says 403 for a wrong audience, which is a token that is not valid here.
-STATUS_INSTEAD: dict[int, int] = {403: 401}
+# Envoy says 403 to whoever would speak another protocol, and 501 to a coding that nobody knows: no fault of ours.
+STATUS_INSTEAD: dict[int, int] = {403: 400, 501: 400}
 
 
 def local_replies() -> Json:
