@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from infra.envoy.replies import Json
 
-LimitName = Literal["proofs", "signing", "corrections", "lists", "names", "reports"]
+LimitName = Literal["proofs", "signing", "phones", "corrections", "lists", "names", "reports"]
 
 # What the token filter writes into the request for this filter, and the router takes out again. From outside, headers
 # of this kind do not come in.
@@ -35,6 +35,8 @@ LIMITS: dict[LimitName, Limit] = {
     "proofs": Limit(count=20, window_s=2, of="beacon"),
     # Teachers and administrators mark whole classes through the same door.
     "signing": Limit(count=6, window_s=60, of="student"),
+    # How many may succeed identity counts: one in seven days.
+    "phones": Limit(count=3, window_s=60, of="student"),
     "corrections": Limit(count=120, window_s=60),
     "lists": Limit(count=60, window_s=60),
     "names": Limit(count=30, window_s=60),

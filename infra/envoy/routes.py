@@ -8,7 +8,7 @@ from infra.envoy.limits import LimitName
 
 Service = Literal["identity", "academics", "attendance", "beacon"]
 Caller = Literal["anyone", "person", "beacon"]
-Method = Literal["GET", "POST", "PATCH"]
+Method = Literal["GET", "POST", "PUT", "PATCH"]
 
 SERVICES: tuple[Service, ...] = ("identity", "academics", "attendance", "beacon")
 # `/v1/...` is the same as the path without it.
@@ -98,6 +98,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(name="user-names", to="identity", path=f"{VERSION}/users?/batch", method="GET", rewrite=USERS, limit="names"),
     Route(name="user-lists", to="identity", path=f"{VERSION}/users?", method="GET", rewrite=USERS, limit="lists"),
+    Route(
+        name="user-device",
+        to="identity",
+        path=f"{VERSION}/users?/[^/]+/device",
+        method="PUT",
+        rewrite=USERS,
+        limit="phones",
+    ),
     Route(name="users", to="identity", path=f"{VERSION}/users?{REST}", rewrite=USERS),
     Route(
         name="course-import",

@@ -100,6 +100,7 @@ def test_callers_are_counted_once_their_token_is_checked(manager):
     assert {each["entries"][0]["value"]: each["token_bucket"] for each in limits["descriptors"]} == {
         "proofs": {"max_tokens": 20, "tokens_per_fill": 20, "fill_interval": "2s"},
         "signing": {"max_tokens": 6, "tokens_per_fill": 6, "fill_interval": "60s"},
+        "phones": {"max_tokens": 3, "tokens_per_fill": 3, "fill_interval": "60s"},
         "corrections": {"max_tokens": 120, "tokens_per_fill": 120, "fill_interval": "60s"},
         "lists": {"max_tokens": 60, "tokens_per_fill": 60, "fill_interval": "60s"},
         "names": {"max_tokens": 30, "tokens_per_fill": 30, "fill_interval": "60s"},

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOORS = {
     "proofs": ("POST", "/beacon/proofs"),
     "signing": ("POST", "/signatures"),
+    "phones": ("PUT", "/users/1/device"),
     "corrections": ("PATCH", "/signatures/1"),
     "lists": ("GET", "/signatures"),
     "names": ("GET", "/users/batch"),
