@@ -1,6 +1,7 @@
 """What a refresh token is worth, by the rules alone and through the command."""
 
 import base64
+import string
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,8 +13,6 @@ from contracts.ids import UserId
 from contracts.problems import TooManyRequestsError, UnauthenticatedError, UnavailableError
 from identity_svc.commands.access import Login, log_in, refresh
 from identity_svc.domain.sessions import (
-    GRACE,
-    LIFETIMES,
     RefreshTokens,
     access_life,
     decide_refresh,
@@ -26,6 +25,7 @@ from tests.unit.identity.test_accounts import an_account
 
 NINE = datetime(2025, 9, 1, 9, 0, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
+GRACE = timedelta(seconds=10)
 TOKENS = RefreshTokens(b"k" * 32)
 
 
@@ -36,15 +36,24 @@ def a_session(type_="student", *, rotations=0, now=NINE):
     return session
 
 
-@pytest.mark.parametrize("type_", LIFETIMES)
-def test_a_session_ends_at_its_idle_and_its_absolute_limit(type_):
-    life, session = LIFETIMES[type_], a_session(type_)
+@pytest.mark.parametrize(
+    ("type_", "idle", "absolute", "access_s"),
+    [
+        ("student", timedelta(days=14), timedelta(days=30), 600),
+        ("teacher", timedelta(days=7), timedelta(days=30), 600),
+        ("admin", timedelta(hours=12), timedelta(days=7), 600),
+        ("dev", timedelta(hours=1), timedelta(hours=12), 300),
+    ],
+)
+def test_a_session_ends_at_its_idle_and_its_absolute_limit(type_, idle, absolute, access_s):
+    session = a_session(type_)
 
-    assert decide_refresh(session, 0, now=NINE + life.idle - MS) == "rotate"
-    assert decide_refresh(session, 0, now=NINE + life.idle) == "ended"
-    late = rotate(session, type_, now=NINE + life.absolute - life.idle / 2)
-    assert decide_refresh(late, 1, now=NINE + life.absolute - MS) == "rotate"
-    assert decide_refresh(late, 1, now=NINE + life.absolute) == "ended"
+    assert decide_refresh(session, 0, now=NINE + idle - MS) == "rotate"
+    assert decide_refresh(session, 0, now=NINE + idle) == "ended"
+    late = rotate(session, type_, now=NINE + absolute - idle / 2)
+    assert decide_refresh(late, 1, now=NINE + absolute - MS) == "rotate"
+    assert decide_refresh(late, 1, now=NINE + absolute) == "ended"
+    assert access_life(session, type_, now=NINE) == timedelta(seconds=access_s)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,20 @@ def test_a_token_says_session_and_counter_to_whoever_has_the_key():
 
     assert TOKENS.read(TOKENS.write(session)) == (session.id, 5)
     assert RefreshTokens(b"x" * 32).read(TOKENS.write(session)) is None
+
+
+def test_a_token_has_one_spelling():
+    token = TOKENS.write(a_session())
+    characters = string.ascii_letters + string.digits + "-_"
+    twins = {token[:-1] + last for last in characters} - {token}
+
+    # 56 bytes leave two bits of the last character unused.
+    assert sum(raw_of(twin) == raw_of(token) for twin in twins) == 3
+    assert [TOKENS.read(twin) for twin in (*twins, token + "=", token[4:])] == [None] * 65
+
+
+def raw_of(token):
+    return base64.urlsafe_b64decode(token.removeprefix("rt1.") + "=")
 
 
 async def a_school(books):
