@@ -16,6 +16,9 @@ from infra.envoy.tokens import KEYS, KEYS_CACHE_S, providers
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml.tmpl")
 FILTER = "type.googleapis.com/envoy.extensions.filters.http."
+# Each stream keeps a connection to its service. Envoy counts by priority: those that go on must not use up what others
+# sign through. More than a service bears, so that it is the service that refuses.
+STREAMS: Json = {"priority": "HIGH", "max_connections": 2_048, "max_requests": 2_048}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ def route(of: Route) -> Json:
             "cluster": of.to,
             "timeout": f"{of.timeout_s}s",
             "regex_rewrite": {"pattern": {"regex": of.rewrite.pattern}, "substitution": of.rewrite.into},
+            **({} if of.timeout_s else {"priority": "HIGH"}),
         },
         "typed_per_filter_config": filters,
     }
@@ -103,7 +107,7 @@ def cluster(name: str, address: str) -> Json:
         # A service that is gone refuses at once; this is for one that is busy.
         "connect_timeout": "3s",
         "per_connection_buffer_limit_bytes": 32_768,
-        "circuit_breakers": {"thresholds": [{"max_connections": 512, "max_requests": 1_024}]},
+        "circuit_breakers": {"thresholds": [{"max_connections": 512, "max_requests": 1_024}, STREAMS]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": options,

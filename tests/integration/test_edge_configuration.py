@@ -11,6 +11,7 @@ from infra.envoy.limits import LIMITS
 from infra.envoy.render import CONTAINERS, Edge, render
 from infra.envoy.replies import CODE_BY_DETAIL, CODE_BY_STATUS
 from infra.envoy.routes import ROUTES, SERVICES
+from infra.http_events import STREAM_LIMITS
 from infra.local.envoy import validate
 
 COMMITTED = pathlib.Path(__file__).parents[2] / "infra/docker/envoy.yaml"
@@ -66,6 +67,19 @@ def test_limits_are_set(manager):
     assert manager["stream_idle_timeout"] == "30s"
     assert manager["http2_protocol_options"]["max_concurrent_streams"] == 100
     assert {route["route"]["timeout"] for route in routes(manager)} == {"10s", "0s", "300s"}
+
+
+def test_streams_keep_no_connections_from_others(manager):
+    going_on = {route["name"] for route in routes(manager) if route["route"].get("priority") == "HIGH"}
+    assert going_on == {route["name"] for route in routes(manager) if route["route"]["timeout"] == "0s"} == {"live"}
+    for cluster in yaml.safe_load(render(LOCAL))["static_resources"]["clusters"]:
+        others, streams = cluster["circuit_breakers"]["thresholds"]
+        assert (others["max_connections"], streams["priority"]) == (512, "HIGH")
+        assert streams["max_connections"] == streams["max_requests"] > 2 * STREAM_LIMITS.most_count
+
+
+def test_a_quiet_stream_says_something_before_the_edge_takes_it_for_dead(manager):
+    assert STREAM_LIMITS.heartbeat_s <= int(manager["stream_idle_timeout"].removesuffix("s")) / 2
 
 
 def test_paths_have_one_spelling(manager):
