@@ -17,11 +17,12 @@ EVENTS = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An answer. body: the parsed JSON, {} when there is none. lines: of an answer in lines of JSON."""
+    """An answer. body: the parsed JSON, {} when there is none. text: as it came. lines: of one in lines of JSON."""
 
     status: int
     body: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
     lines: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -93,9 +94,9 @@ class Doors:
             # What goes on for as long as it is read is left at once; `listen` reads it.
             text = "" if answer.content_type == EVENTS else await answer.text()
             if answer.content_type == LINES_OF_JSON:
-                return Heard(answer.status, {}, answer.headers, tuple(map(json.loads, text.splitlines())))
+                return Heard(answer.status, {}, answer.headers, text, tuple(map(json.loads, text.splitlines())))
             parsed = json.loads(text) if "json" in answer.content_type and text else {}
-            return Heard(answer.status, parsed, answer.headers)
+            return Heard(answer.status, parsed, answer.headers, text)
 
     @asynccontextmanager
     async def listen(self, path: str, last_id: str = "") -> AsyncIterator["Listener"]:

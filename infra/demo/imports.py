@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from infra.clock import utc_now
 from infra.demo.doors import Heard
-from infra.demo.school import CREATED, NO_CONTENT, domain_of, wire_time
+from infra.demo.school import CREATED, NO_CONTENT, OK, domain_of, wire_time
 from infra.demo.world import Scene, World
 
 FLOW = "imports"
@@ -59,6 +59,20 @@ async def calendar(world: World) -> object:
     return counted(await world.day.admin.doors.send_file("/courses/import", file.encode(), CALENDAR))
 
 
+async def subscribed(world: World) -> object:
+    """The teacher's calendar program fetches the URL that the teacher was given; it sends no token."""
+    url = (await world.day.teacher.doors.get("/courses/calendar")).expect(OK)["url"]
+    world.kept["calendar"] = url.removeprefix(world.stage.base_url)
+    heard = await world.stage.doors.get(world.kept["calendar"])
+    return f"{heard.status}, {heard.text.count('SUMMARY:Physics ')} of the timetable"
+
+
+async def unsubscribed(world: World) -> object:
+    """The teacher makes every URL so far void."""
+    (await world.day.teacher.doors.call("DELETE", "/courses/calendar")).expect(NO_CONTENT)
+    return (await world.stage.doors.get(world.kept["calendar"])).word
+
+
 async def other_encoding(world: World) -> object:
     """A file as an old spreadsheet writes it: nothing of it is kept."""
     file = f"user_type,email,firstname,lastname\nstudent,{address(0)},André,Dupont".encode("latin-1")
@@ -90,6 +104,8 @@ SCENES = [
     Scene(FLOW, "an imported student chooses a password and logs in", "200", comes_in),
     Scene(FLOW, "a timetable by a file, one course backwards", "30 created, row 9 end_not_after_start", timetable),
     Scene(FLOW, "a calendar with an event that recurs", "1 created, row 2 event_recurs", calendar),
+    Scene(FLOW, "the teacher's calendar program, without a token", "200, 30 of the timetable", subscribed),
+    Scene(FLOW, "the same URL after the teacher made it void", "not_found", unsubscribed),
     Scene(FLOW, "a file in another encoding", "malformed_file", other_encoding),
     Scene(FLOW, "a file over a mebibyte", "body_too_large", too_large),
 ]
