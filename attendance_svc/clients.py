@@ -65,7 +65,7 @@ class GrpcCourseDirectory:
         course, student, room, preferences = await asyncio.gather(
             self._get_course(attempt.course_id, school, attempt.t),
             self._validate_student(attempt.student_id, attempt.course_id, school, attempt.t),
-            self._validate_room(attempt, school),
+            self._validate_room(attempt.classroom_id, attempt.course_id, school, attempt.t),
             self._get_preferences(attempt.school_id, attempt.t),
         )
         if course is None:
@@ -96,6 +96,9 @@ class GrpcCourseDirectory:
     async def is_student(self, student_id: StudentId, course: Course, *, at: datetime) -> bool:
         return await self._validate_student(student_id, course.id, str(course.school_id), at)
 
+    async def is_room(self, classroom_id: ClassroomId, course: Course, *, at: datetime) -> bool:
+        return (await self._validate_room(classroom_id, course.id, str(course.school_id), at)).is_linked
+
     async def _get_course(self, course_id: CourseId | None, school: str, at: datetime) -> Course | None:
         request = academics.GetCourseRequest(course_id=str(course_id), at=at, acting_school_id=school)
         answer = await self._academics.ask_or(None, self._stub.GetCourse, request)
@@ -110,15 +113,14 @@ class GrpcCourseDirectory:
         nobody = academics.ValidateStudentCourseResponse()
         return (await self._academics.ask_or(nobody, self._stub.ValidateStudentCourse, request)).is_allowed
 
-    async def _validate_room(self, attempt: Attempt, school: str) -> academics.ValidateClassroomCourseResponse:
+    async def _validate_room(
+        self, classroom_id: ClassroomId | None, course_id: CourseId | None, school: str, at: datetime
+    ) -> academics.ValidateClassroomCourseResponse:
         nowhere = academics.ValidateClassroomCourseResponse()
-        if attempt.classroom_id is None:
+        if classroom_id is None:
             return nowhere
         request = academics.ValidateClassroomCourseRequest(
-            classroom_id=str(attempt.classroom_id),
-            course_id=str(attempt.course_id),
-            at=attempt.t,
-            acting_school_id=school,
+            classroom_id=str(classroom_id), course_id=str(course_id), at=at, acting_school_id=school
         )
         # A room that academics does not know is linked to nothing.
         elsewhere = academics.ValidateClassroomCourseResponse(course_has_rooms=True)

@@ -40,6 +40,10 @@ COMPARE_CLOCKS_AGAIN_S = 1.0
 PRUNE_EVERY_S = 3600.0
 # Proofs are judged up to seven days after their time; a day more lets them wait for their judgement.
 HISTORY = timedelta(days=8)
+# A phone that was out of reach asks again for a while what became of its ticket.
+SCANS_KEPT = timedelta(days=1)
+# Their keys show that a kept code is genuine: as long as somebody may object to what is on a sheet.
+QR_SESSIONS_KEPT = timedelta(days=400)
 
 Work = Callable[[], Awaitable[object]]
 Claim = tuple[UUID, int]
@@ -95,6 +99,13 @@ class PrunedCopy(Protocol):
 
     async def prune(self, connection: Connection, before: datetime) -> None:
         """Forget versions that ended `before`, except those that a sheet is counted by."""
+
+
+class KeptCodes(Protocol):
+    """The codes that screens showed."""
+
+    async def forget(self, connection: Connection, *, scans_before: datetime, sessions_before: datetime) -> None:
+        """Forget scans that are older, and sessions that ended before."""
 
 
 class LogHead(Protocol):
@@ -235,16 +246,19 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneJob:
-    """Forgets what the copy of academics no longer needs: no attempt older than a week is judged by it."""
+    """Forgets what is old: in the copy of academics, by which no attempt older than a week is judged, and QR codes."""
 
     pool: Pool
     copy: PrunedCopy
+    codes: KeptCodes
     now: Clock = utc_now
 
     async def prune(self) -> None:
-        """Forget versions that ended before the history that is kept."""
+        """Forget versions that ended before the history that is kept, scans and sessions nobody asks about any more."""
+        now = self.now()
         async with transaction(self.pool) as lent:
-            await self.copy.prune(lent, self.now() - HISTORY)
+            await self.copy.prune(lent, now - HISTORY)
+            await self.codes.forget(lent, scans_before=now - SCANS_KEPT, sessions_before=now - QR_SESSIONS_KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

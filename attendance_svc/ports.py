@@ -9,6 +9,7 @@ from uuid import UUID
 from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanFacts
 from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.freshness import SeenVersion
+from attendance_svc.domain.qr import QrScan, QrSession
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from contracts.events.envelope import Envelope
 from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, SignatureId, StudentId, TeacherId
@@ -35,6 +36,10 @@ class CourseDirectory(Protocol):
 
     async def is_student(self, student_id: StudentId, course: Course, *, at: datetime) -> bool:
         """Return whether the student was in a group of the course. Raises: UnavailableError("academics_down")."""
+        ...
+
+    async def is_room(self, classroom_id: ClassroomId, course: Course, *, at: datetime) -> bool:
+        """Return whether the classroom was one of the course's. Raises: UnavailableError("academics_down")."""
         ...
 
 
@@ -121,6 +126,34 @@ class Nonces(Protocol):
 
     async def keep(self, phone: OwnPhone, *, now: datetime) -> bool:
         """Record the nonce of a request that `phone` signed; return False when it was used before."""
+        ...
+
+
+class QrSessions(Protocol):
+    """The sessions in which screens show codes, and who scanned which code. Each call commits by itself."""
+
+    async def add(self, session: QrSession) -> QrSession:
+        """Keep a new session; return the one that has its id: another one if a repeat of the request made it."""
+        ...
+
+    async def find(self, session_id: UUID) -> QrSession | None:
+        """Return a session, closed ones too."""
+        ...
+
+    async def find_by_sid(self, sid: bytes) -> QrSession | None:
+        """Return the session that codes call by these 8 bytes."""
+        ...
+
+    async def close(self, session_id: UUID, *, at: datetime) -> None:
+        """Let no code of the session count any more. Safe to repeat."""
+        ...
+
+    async def add_scan(self, scan: QrScan) -> QrScan:
+        """Keep a scan, and return it; if the student had scanned a code of this step before, that scan."""
+        ...
+
+    async def find_scan(self, session_id: UUID, step: int, student_id: StudentId) -> QrScan | None:
+        """Return the student's scan of a code of this step."""
         ...
 
 

@@ -13,12 +13,16 @@ from attendance_svc.clients import GrpcCourseCloser, GrpcCourseDirectory, GrpcNf
 from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.attempts import Case, Outcome, keep_cases
-from attendance_svc.commands.nfc import NfcDoor, WrongCodes
+from attendance_svc.commands.nfc import NfcDoor
+from attendance_svc.commands.phones import WrongCodes
+from attendance_svc.commands.qr import QrDoor
 from attendance_svc.consumers import ACADEMICS, COPY, AcademicsDoor
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.grpc_api import AttendanceDesk
 from attendance_svc.http_api.desk import Desk
 from attendance_svc.http_api.live import LiveRoutes
+from attendance_svc.http_api.pages import PageRoutes
+from attendance_svc.http_api.qr import QrRoutes
 from attendance_svc.http_api.reporting import ReportingRoutes
 from attendance_svc.http_api.showing import ShowingRoutes
 from attendance_svc.http_api.signing import SigningRoutes
@@ -36,9 +40,10 @@ from attendance_svc.jobs import (
 )
 from attendance_svc.ports import OpenBook
 from attendance_svc.settings import Settings
-from attendance_svc.store import academics_history, closing, sheets, transitions
+from attendance_svc.store import academics_history, closing, qr, sheets, transitions
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
+from attendance_svc.store.qr import PostgresQrSessions
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.timetable import CopiedTimetable
@@ -50,6 +55,7 @@ from infra.clock import Clock, utc_now
 from infra.coalescer import Coalescer, in_groups
 from infra.grpc_client import connect
 from infra.grpc_server import Register
+from infra.http_routes import AnyRoute
 from infra.http_server import Doorkeeper
 from infra.identity_news import REMEMBERED, IdentityNews
 from infra.jwks import RemoteKeys
@@ -59,6 +65,7 @@ from infra.postgres import (
     create_pool,
 )
 from infra.process import Loop, Parts, identity_of
+from infra.secret_box import SecretBox
 from infra.tokens import BEACON_TOKEN, USER_TOKEN, TokenVerifier
 from streams.audit import Audit
 from streams.broadcast import BroadcastConsumer
@@ -82,7 +89,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     """Connect attendance_svc's parts; leaving closes them."""
     url, shards = settings.database_url.get_secret_value(), settings.shard_count
     redis = writer_client(settings.redis_url.get_secret_value())
-    peers = identity_of(settings)
+    peers, box = identity_of(settings), SecretBox.from_file(settings.key_file)
     async with (
         create_pool(url, name="attendance_svc", size=settings.database_pool_count) as pool,
         create_pool(url, name="attendance_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
@@ -105,13 +112,22 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         )
         book = partial(open_book, pool, Outbox(shards), relay.poke)
         keeping = build_keeping(book)
+        nonces, wrong_codes = PostgresNonces(pool), WrongCodes()
         desk = Desk(
             pool=pool,
             sources=sources,
-            nfc=NfcDoor(nonces=PostgresNonces(pool), wrong_codes=WrongCodes(), keep=keeping.submit),
+            nfc=NfcDoor(nonces=nonces, wrong_codes=wrong_codes, keep=keeping.submit),
+            qr=QrDoor(
+                sessions=PostgresQrSessions(pool, box),
+                nonces=nonces,
+                wrong_codes=wrong_codes,
+                keep=keeping.submit,
+                open_book=book,
+            ),
             open_book=book,
             now=now,
             shard_count=shards,
+            origin=settings.public_origin,
         )
         keys, beacon_keys = RemoteKeys(settings.identity_jwks_url), RemoteKeys(settings.beacon_jwks_url)
         news = IdentityNews(keys, now=now, devices=phones.known)
@@ -120,12 +136,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         live = LiveRoutes(desk, watching, PostgresEventLog(pool))
         try:
             yield Parts(
-                routes=[
-                    *live.routes(),
-                    *ReportingRoutes(desk).routes(),
-                    *ShowingRoutes(desk).routes(),
-                    *SigningRoutes(desk).routes(),
-                ],
+                routes=[*live.routes(), *build_routes(desk)],
                 doorkeeper=Doorkeeper(
                     people=TokenVerifier(USER_TOKEN, keys, now=now, revoked=news.revoked),
                     beacons=TokenVerifier(BEACON_TOKEN, beacon_keys, now=now),
@@ -146,6 +157,12 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
         finally:
             # For what nobody waits for any more.
             await keeping.drain()
+
+
+def build_routes(desk: Desk) -> Sequence[AnyRoute]:
+    """Return every route that answers at once. Words come before the ids, which they would be taken for."""
+    parts = (QrRoutes(desk), ReportingRoutes(desk), ShowingRoutes(desk), SigningRoutes(desk), PageRoutes())
+    return [route for part in parts for route in part.routes()]
 
 
 def build_keeping(book: OpenBook) -> Coalescer[Sequence[Case], Sequence[Outcome]]:
@@ -244,7 +261,7 @@ def build_jobs(
             now=now,
         ),
         waiting=WaitingJob(waiting_room=PostgresWaitingRoom(pool), sources=sources, open_book=book, now=now),
-        pruning=PruneJob(pool=pool, copy=academics_history, now=now),
+        pruning=PruneJob(pool=pool, copy=academics_history, codes=qr, now=now),
         nonces=NonceJob(pool=pool, now=now),
         backlog=BacklogJob(backlog=PostgresBacklog(pool), now=now),
     )

@@ -162,7 +162,7 @@ def _never_null(schema: Json) -> Json:
 def _header_parameters(route: AnyRoute) -> list[Json]:
     if route.events:
         schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
-        about = "The id of the event that was heard last; what was missed since comes first."
+        about = "The id of the event that was heard last, if it had one; what was missed since comes first."
         return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": schema, "description": about}]
     if route.method == "PATCH":
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}

@@ -24,7 +24,7 @@ from attendance_svc.domain.evidence import basis_of
 from attendance_svc.domain.freshness import CopyState, Outlook, Path, SeenVersion, decide_source
 from attendance_svc.domain.signatures import Value
 from attendance_svc.ports import CourseCopy, CourseDirectory
-from contracts.ids import CourseId, SchoolId, StudentId, TeacherId
+from contracts.ids import ClassroomId, CourseId, SchoolId, StudentId, TeacherId
 from contracts.problems import ProblemError, UnavailableError
 from contracts.values import value
 
@@ -173,6 +173,10 @@ class _Glance:
     async def is_student(self, student_id: StudentId, course: Course, *, at: datetime) -> bool:
         question = Question(course_id=course.id, at=at, school_id=course.school_id, student_id=student_id)
         return (await self._look(question))[0].is_enrolled
+
+    async def is_room(self, classroom_id: ClassroomId, course: Course, *, at: datetime) -> bool:
+        question = Question(course_id=course.id, at=at, school_id=course.school_id, classroom_id=classroom_id)
+        return (await self._look(question))[0].is_room_linked
 
     async def _look(self, question: Question) -> tuple[PlanFacts, CopiedFacts]:
         [facts] = await self._academics.copy.look_up([question])

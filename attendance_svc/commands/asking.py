@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attendance_svc.commands.academics import Academics
-from attendance_svc.domain.attempts import Attempt, Decision, Facts, NfcClaim, PlanFacts, ProofFacts
+from attendance_svc.domain.attempts import Attempt, Claim, Decision, Facts, NfcClaim, PlanFacts, ProofFacts
 from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.ports import NfcCodes, Phones, Timetable
 from contracts.problems import ForbiddenError, MalformedError, UnauthenticatedError, UnavailableError
@@ -108,22 +108,23 @@ async def _place(attempt: Attempt, sources: Sources) -> tuple[Attempt, PlanFacts
 
 
 async def _ask_about_claim(
-    attempt: Attempt, claim: NfcClaim, sources: Sources
+    attempt: Attempt, claim: Claim, sources: Sources
 ) -> tuple[Attempt, ProofFacts | None, set[str]]:
     missing: set[str] = set()
-    has_device = True
+    has_device = is_code_valid = True
     try:
         has_device = bool(await sources.phones.check(claim.request, attempt.student_id, at=attempt.received_at))
     except (ForbiddenError, MalformedError, UnauthenticatedError):
         has_device = False
     except UnavailableError:
         missing.add("identity")
-    reading = None
-    try:
-        reading = await sources.codes.read(claim.serial, claim.code, at=attempt.t, school_id=attempt.school_id)
-    except UnavailableError:
-        missing.add("beacon")
-    if reading is not None:
-        attempt = replace(attempt, beacon_id=reading.beacon_id, classroom_id=reading.classroom_id)
-    facts = None if missing else ProofFacts(has_device=has_device, is_code_valid=reading is not None)
+    if isinstance(claim, NfcClaim):
+        try:
+            reading = await sources.codes.read(claim.serial, claim.code, at=attempt.t, school_id=attempt.school_id)
+            is_code_valid = reading is not None
+            if reading is not None:
+                attempt = replace(attempt, beacon_id=reading.beacon_id, classroom_id=reading.classroom_id)
+        except UnavailableError:
+            missing.add("beacon")
+    facts = None if missing else ProofFacts(has_device=has_device, is_code_valid=is_code_valid)
     return attempt, facts, missing

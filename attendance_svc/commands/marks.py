@@ -186,7 +186,8 @@ async def void(admin: Human, signature_id: SignatureId, *, note: str, open_book:
         await book.keep([step], news_of([step], cause))
 
 
-async def _find_course(course_id: CourseId, human: Human, directory: CourseDirectory, cause: Cause) -> Course:
+async def find_course(course_id: CourseId, human: Human, directory: CourseDirectory, cause: Cause) -> Course:
+    """Return the course of the human's school. Raises: NotFoundError("not_found"), UnavailableError."""
     course = await directory.find_course(course_id, school_id=human.school_id, at=cause.at)
     if course is None or course.school_id != human.school_id:
         raise NotFoundError("not_found")
@@ -216,13 +217,13 @@ async def _check_expected(
 
 
 async def _check_presence(teacher: Human, course_id: CourseId, directory: CourseDirectory, cause: Cause) -> Course:
-    course = await _find_course(course_id, teacher, directory, cause)
+    course = await find_course(course_id, teacher, directory, cause)
     await _check_teacher(teacher, course, directory, cause, "own")
     return course
 
 
 async def _check_may_mark(human: Human, mark: Mark, directory: CourseDirectory, cause: Cause) -> Course:
-    course = await _find_course(mark.course_id, human, directory, cause)
+    course = await find_course(mark.course_id, human, directory, cause)
     if human.type == "teacher":
         await _check_teacher(human, course, directory, cause, "other")
     await _check_expected(mark.kind, mark.subject_id, course, directory, cause)
@@ -242,7 +243,7 @@ async def _check_may_change(
         raise ForbiddenError("forbidden")
 
     async def check(directory: CourseDirectory) -> Course:
-        course = await _find_course(course_id, human, directory, cause)
+        course = await find_course(course_id, human, directory, cause)
         await _check_teacher(human, course, directory, cause, "other")
         if status in PRESENT:
             await _check_expected(seen.kind, seen.subject_id, course, directory, cause)

@@ -8,7 +8,7 @@ from uuid import UUID
 from attendance_svc.commands.asking import Asked, Sources, ask, look_up
 from attendance_svc.commands.judging import rejudged
 from attendance_svc.commands.steps import news_of
-from attendance_svc.domain.attempts import Attempt, Facts
+from attendance_svc.domain.attempts import Attempt, Facts, NfcClaim
 from attendance_svc.domain.evidence import plan_from
 from attendance_svc.domain.signatures import Evidence, Signature, Step
 from attendance_svc.ports import OpenBook, SignatureBook, WaitingRoom
@@ -56,7 +56,9 @@ def _attempt(signature: Signature) -> Attempt:
 
 def _can_be_asked(signature: Signature, missing: frozenset[str]) -> bool:
     """Return whether asking may help: who did not answer a moment ago is not asked for everybody else."""
-    return not missing or ("academics" not in missing and _attempt(signature).claim is None)
+    claim = _attempt(signature).claim
+    others = {"identity", "beacon"} if isinstance(claim, NfcClaim) else {"identity"} if claim else set()
+    return missing.isdisjoint(others | {"academics"})
 
 
 async def resolve(signature: Signature, asked: Asked, *, open_book: OpenBook, cause: Cause) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, StudentId
+from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, StudentId, canonical_uuid
 from contracts.values import value
 
 Method = Literal["QR", "NFC", "FLASHLIGHT", "BEACON"]
@@ -49,6 +49,11 @@ class DeviceRequest:
     body: bytes
     headers: tuple[tuple[str, str], ...]
 
+    @property
+    def device_id(self) -> DeviceId:
+        """The device that it names. Raises: KeyError, ValueError unless its headers were read with success before."""
+        return DeviceId(canonical_uuid(dict(self.headers)["X-Device-Id"]))
+
 
 @value
 class NfcClaim:
@@ -57,6 +62,16 @@ class NfcClaim:
     serial: str
     code: str
     request: DeviceRequest
+
+
+@value
+class QrClaim:
+    """A request with the ticket of a scan: what was scanned is proved, whose phone has signed this is not."""
+
+    request: DeviceRequest
+
+
+Claim = NfcClaim | QrClaim
 
 
 @value
@@ -84,7 +99,7 @@ class Attempt:
     proof: bytes | None = None
     proof_digest: bytes | None = None
     has_device: bool = True
-    claim: NfcClaim | None = None
+    claim: Claim | None = None
 
 
 @value

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue, StringConstraints
 
+from attendance_svc.domain.qr import CODE_LIFE, QrCode, QrSession, starts_at, to_dense_text, to_text
 from attendance_svc.domain.signatures import Signature
 from attendance_svc.queries import SignatureView, State, TransitionView
 from infra.http_bodies import Answer, Body, Id, Moment, PageQuery, Query, Reason
@@ -15,23 +16,39 @@ Status = Literal["PENDING", "ACCEPTED", "LATE", "REFUSED"]
 MarkStatus = Literal["ACCEPTED", "LATE", "REFUSED"]
 Serial = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{4,64}$", max_length=64)]
 NfcCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$", max_length=8)]
+QrTicketText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{38}$")]
+QrPayload = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{35}|[A-Z2-7]{42})$")]
 
 
 class SignBody(Body):
     """A signature, or what somebody says about one.
 
-    Students send `method`, `serial` and `code`; teachers nothing more, for their own presence; teachers and admins, for
-    somebody else's, `student_id` (admins also `teacher_id`), `status` and `reason`.
+    Students send `method` with `serial` and `code` (nfc) or `ticket` (qr); teachers nothing more, for their own
+    presence; teachers and admins, for somebody else's, `student_id` (admins also `teacher_id`), `status` and `reason`.
     """
 
     course_id: Id
-    method: Literal["nfc"] | None = None
+    method: Literal["nfc", "qr"] | None = None
     serial: Serial | None = None
     code: NfcCode | None = None
+    ticket: QrTicketText | None = None
     student_id: Id | None = None
     teacher_id: Id | None = None
     status: MarkStatus | None = None
     reason: Reason | None = None
+
+
+class QrSessionBody(Body):
+    """A course that a screen shall show codes for. classroom_id: where, one of the course's: it is then proved."""
+
+    course_id: Id
+    classroom_id: Id | None = None
+
+
+class ScanBody(Body):
+    """What a phone read. payload: what follows `/q/` or `/Q/` in the link."""
+
+    payload: QrPayload
 
 
 class StatusPatch(Body):
@@ -62,6 +79,62 @@ class SheetQuery(Query):
     """Which course's sheet."""
 
     course_id: Id
+
+
+class QrSessionAnswer(Answer):
+    """A span in which codes for a course count. closed_at: by hand, if it was."""
+
+    id: UUID
+    course_id: UUID
+    classroom_id: UUID | None
+    opened_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+
+
+def to_session_answer(session: QrSession) -> QrSessionAnswer:
+    """Show a session, without what must stay secret."""
+    return QrSessionAnswer(
+        id=session.id,
+        course_id=session.course_id,
+        classroom_id=session.classroom_id,
+        opened_at=session.opened_at,
+        expires_at=session.expires_at,
+        closed_at=session.closed_at,
+    )
+
+
+class QrCodeShown(Answer):
+    """What a screen is to show: the QR code of `dense_url`, or of `url`, which says the same in more modules.
+
+    payload: the part of `url` that phones hand in. step: of 5 s since 1970. valid_until: from then on it is too late.
+    """
+
+    payload: str
+    url: str
+    dense_url: str
+    step: int
+    valid_until: datetime
+
+
+def to_shown(code: QrCode, *, origin: str) -> QrCodeShown:
+    """Show a code; `origin`: the address where people reach this server."""
+    payload = to_text(code)
+    return QrCodeShown(
+        payload=payload,
+        url=f"{origin}/q/{payload}",
+        dense_url=f"{origin.upper()}/Q/{to_dense_text(code)}",
+        step=code.step,
+        valid_until=starts_at(code.step) + CODE_LIFE,
+    )
+
+
+class TicketAnswer(Answer):
+    """What a scan is worth: `ticket`, for `POST /signatures` with this course until `expires_at`."""
+
+    ticket: str
+    expires_at: datetime
+    course_id: UUID
 
 
 class SignatureAnswer(Answer):

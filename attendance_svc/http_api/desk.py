@@ -7,7 +7,8 @@ from uuid import UUID
 from attendance_svc.commands.asking import Sources
 from attendance_svc.commands.marks import Human
 from attendance_svc.commands.nfc import NfcDoor
-from attendance_svc.domain.attempts import Course
+from attendance_svc.commands.qr import QrDoor
+from attendance_svc.domain.attempts import Course, DeviceRequest
 from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import HumanType
 from attendance_svc.ports import CourseDirectory, OpenBook
@@ -16,6 +17,7 @@ from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, TeacherId
 from contracts.problems import ForbiddenError, NotFoundError, UnavailableError
 from infra.clock import Clock
+from infra.device_requests import HEADERS
 from infra.http_routes import Call
 from infra.postgres import Pool
 from infra.request_context import current
@@ -25,6 +27,7 @@ from streams.names import shard_of
 SIGNERS: frozenset[CallerType] = frozenset(("student", "teacher", "admin"))
 AnyCall = Call[Any, Any]
 TOKEN_HEADER = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no secret
+STUDENTS: frozenset[CallerType] = frozenset(("student",))
 STAFF: frozenset[CallerType] = frozenset(("teacher", "admin"))
 ADMINS: frozenset[CallerType] = frozenset(("admin",))
 SHEET_READERS: frozenset[CallerType] = frozenset(("teacher", "admin", "dev"))
@@ -32,14 +35,16 @@ SHEET_READERS: frozenset[CallerType] = frozenset(("teacher", "admin", "dev"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where the routes of this door find what they need."""
+    """Where the routes of this door find what they need. origin: the address where people reach this server."""
 
     pool: Pool
     sources: Sources
     nfc: NfcDoor
+    qr: QrDoor
     open_book: OpenBook
     now: Clock
     shard_count: int
+    origin: str
 
     def cause(self, caller: Caller) -> Cause:
         """Return why a change is made: this request of this caller, now."""
@@ -111,6 +116,18 @@ def _shown(caller: Caller, course: Course | None, *, is_assigned: bool = False) 
 
 def human_of(caller: Caller) -> Human:
     """Return the teacher or administrator who calls; routes let nobody else in."""
+    return Human(type=cast(HumanType, caller.type), id=caller.id, school_id=school_of(caller))
+
+
+def school_of(caller: Caller) -> SchoolId:
+    """Return the caller's school. Raises: ForbiddenError("forbidden") when the token names none."""
     if caller.school_id is None:
         raise ForbiddenError("forbidden")
-    return Human(type=cast(HumanType, caller.type), id=caller.id, school_id=SchoolId(caller.school_id))
+    return SchoolId(caller.school_id)
+
+
+def device_request(call: AnyCall) -> DeviceRequest:
+    """Return the request as the phone signed it."""
+    given = call.request.headers
+    headers = tuple((name, value) for name in HEADERS if (value := given.get(name)) is not None)
+    return DeviceRequest(method=call.request.method, path=call.request.raw_path, body=call.raw, headers=headers)

@@ -13,17 +13,18 @@ from attendance_svc.commands.marks import (
     void,
 )
 from attendance_svc.commands.nfc import NfcRequest, sign_with_nfc
-from attendance_svc.domain.attempts import DeviceRequest, NfcClaim
+from attendance_svc.commands.qr import QrRequest, sign_with_qr
+from attendance_svc.domain.attempts import NfcClaim
 from attendance_svc.domain.signatures import Answer, Kind
 from attendance_svc.http_api.bodies import SignatureAnswer, SignBody, StatusPatch, VoidQuery, to_answer
-from attendance_svc.http_api.desk import ADMINS, SIGNERS, STAFF, Desk, human_of
-from contracts.ids import CourseId, SchoolId, SignatureId, StudentId, new_id
+from attendance_svc.http_api.desk import ADMINS, SIGNERS, STAFF, Desk, device_request, human_of, school_of
+from contracts.ids import CourseId, SignatureId, StudentId, new_id
 from contracts.problems import ConflictError, ForbiddenError, InvalidInputError
-from infra.device_requests import HEADERS
 from infra.http_bodies import NoBody, NoQuery
 from infra.http_routes import AnyRoute, Call, Reply, Route
 
-OF_STUDENTS = frozenset(("method", "serial", "code"))
+OF_NFC = frozenset(("method", "serial", "code"))
+OF_QR = frozenset(("method", "ticket"))
 OF_MARKS = frozenset(("status", "reason"))
 
 SignCall = Call[SignBody, NoQuery]
@@ -77,24 +78,45 @@ class SigningRoutes:
         return await self._mark(call)
 
     async def _sign_as_student(self, call: SignCall) -> Reply:
+        answer = await (self._sign_with_qr(call) if call.body.method == "qr" else self._sign_with_nfc(call))
+        if answer.signature.status == "REFUSED":
+            raise ConflictError(answer.reason, signature_id=str(answer.signature.id))
+        return self._made(answer)
+
+    async def _sign_with_nfc(self, call: SignCall) -> Answer:
         body, caller = call.body, call.caller
-        _require(body, OF_STUDENTS)
+        _require(body, OF_NFC)
         wanted = NfcRequest(
             student_id=StudentId(caller.id),
-            school_id=SchoolId(_known(caller.school_id)),
+            school_id=school_of(caller),
             course_id=CourseId(body.course_id),
             claim=NfcClaim(serial=str(body.serial), code=str(body.code), request=device_request(call)),
         )
-        answer = await sign_with_nfc(
+        return await sign_with_nfc(
             wanted,
             door=self._desk.nfc,
             sources=self._desk.sources_for(call),
             signature_id=SignatureId(new_id()),
             cause=self._desk.cause(caller),
         )
-        if answer.signature.status == "REFUSED":
-            raise ConflictError(answer.reason, signature_id=str(answer.signature.id))
-        return self._made(answer)
+
+    async def _sign_with_qr(self, call: SignCall) -> Answer:
+        body, caller = call.body, call.caller
+        _require(body, OF_QR)
+        wanted = QrRequest(
+            student_id=StudentId(caller.id),
+            school_id=school_of(caller),
+            course_id=CourseId(body.course_id),
+            ticket=str(body.ticket),
+            request=device_request(call),
+        )
+        return await sign_with_qr(
+            wanted,
+            door=self._desk.qr,
+            sources=self._desk.sources_for(call),
+            signature_id=SignatureId(new_id()),
+            cause=self._desk.cause(caller),
+        )
 
     async def _sign_as_teacher(self, call: SignCall) -> Reply:
         _require(call.body, frozenset())
@@ -171,13 +193,6 @@ class SigningRoutes:
             location=f"/signatures/{signature.id}",
             headers=self._desk.token(signature.school_id, signature.id, signature.announced),
         )
-
-
-def device_request(call: SignCall) -> DeviceRequest:
-    """Return the request as the phone signed it."""
-    given = call.request.headers
-    headers = tuple((name, value) for name in HEADERS if (value := given.get(name)) is not None)
-    return DeviceRequest(method=call.request.method, path=call.request.raw_path, body=call.raw, headers=headers)
 
 
 def _require(body: SignBody, wanted: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
-from attendance_svc.domain.attempts import Attempt, DeviceRequest, NfcClaim
+from attendance_svc.domain.attempts import Attempt, Claim, DeviceRequest, NfcClaim, QrClaim
 from attendance_svc.domain.signatures import Signature, Step, Transition
 from contracts.ids import BeaconId, ClassroomId, CourseId, SchoolId, SignatureId, StudentId
 from infra.postgres import Row
@@ -52,12 +52,11 @@ def _attempt_attributes(attempt: Attempt) -> tuple[object, ...]:
     return attempt.uncertainty // MILLISECOND, sorted(attempt.flags), attempt.has_device, claim, attempt.proof
 
 
-def claim_to(claim: NfcClaim) -> Json:
-    """Return a claim as JSON values."""
+def claim_to(claim: Claim) -> Json:
+    """Return a claim as JSON values; one with a code is of NFC."""
     request = claim.request
-    return {
-        "serial": claim.serial,
-        "code": claim.code,
+    code = {"serial": claim.serial, "code": claim.code} if isinstance(claim, NfcClaim) else {}
+    return code | {
         "method": request.method,
         "path": request.path,
         "body": request.body.hex(),
@@ -65,7 +64,7 @@ def claim_to(claim: NfcClaim) -> Json:
     }
 
 
-def _claim_from(text: str) -> NfcClaim:
+def _claim_from(text: str) -> Claim:
     fields = json.loads(text)
     request = DeviceRequest(
         method=fields["method"],
@@ -73,6 +72,8 @@ def _claim_from(text: str) -> NfcClaim:
         body=bytes.fromhex(fields["body"]),
         headers=tuple((name, value) for name, value in fields["headers"]),
     )
+    if "code" not in fields:
+        return QrClaim(request=request)
     return NfcClaim(serial=fields["serial"], code=fields["code"], request=request)
 
 

@@ -135,7 +135,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     # Empty pages that log in by themselves, and what the codes on walls and screens lead to.
     Route(name="board", to="attendance", path=f"{VERSION}/signatures?/board/.+", caller="anyone", rewrite=SIGNATURES),
-    Route(name="codes", to="attendance", path=f"{VERSION}/[qn]{REST}", caller="anyone"),
+    Route(name="codes", to="attendance", path=f"{VERSION}/[qQn]{REST}", caller="anyone"),
     Route(
         name="live",
         to="attendance",

@@ -101,6 +101,7 @@ async def furnish(school):
     await school.teacher.doors.post("/signatures", {"course_id": course})
     mark = {"course_id": course, "student_id": str(victim.id), "status": "ACCEPTED", "reason": "here"}
     signature = (await school.teacher.doors.post("/signatures", mark)).expect(201)
+    screen = (await school.teacher.doors.post("/signatures/qr", {"course_id": course})).expect(201)
     sessions = (await victim.doors.get("/auth/sessions")).expect(200)
     ids = {
         "school_id": school.id,
@@ -111,7 +112,9 @@ async def furnish(school):
         "group_id": school.groups["main"],
         "course_id": UUID(course),
         "signature_id": UUID(signature["id"]),
+        "qr_session_id": UUID(screen["id"]),
         "beacon_id": school.beacons["other"].id,
         "session_id": UUID(sessions["items"][0]["id"]),
     }
-    return Ground(school=school, victim=victim, ids={name: str(value) for name, value in ids.items()})
+    words = {"payload": "A" * 35, "dense_payload": "A" * 42, "serial": school.beacons["main"].serial}
+    return Ground(school=school, victim=victim, ids={name: str(value) for name, value in (ids | words).items()})

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from infra.demo import flow_a, flow_b, flow_e
-from infra.demo.play import STUDENTS
+from infra.demo.play import STUDENTS, plan
 from infra.demo.school import Stage, build_cast
 from infra.demo.world import World
 from infra.local.services import Services
@@ -24,8 +23,7 @@ async def world(folder):
         Stage.opened(services) as stage,
     ):
         made = World(stage, await build_cast(stage, students=STUDENTS))
-        for flow in (flow_a, flow_b, flow_e):
-            await flow.plan(made)
+        await plan(made)
         yield made
 
 

@@ -20,6 +20,9 @@ MATRIX = {
         "GET /beacon/jwks.json",
         "GET /beacon/time",
         "GET /courses/calendar.ics",
+        "GET /q/{payload}",
+        "GET /Q/{dense_payload}",
+        "GET /n/{serial}",
     ),
     PEOPLE: (
         "POST /auth/logout",
@@ -84,7 +87,14 @@ MATRIX = {
     ),
     "admin student teacher": ("POST /signatures",),
     "student teacher": ("GET /courses/calendar", "DELETE /courses/calendar"),
-    "admin teacher": ("POST /courses/{course_id}/signing", "PATCH /signatures/{signature_id}"),
+    "admin teacher": (
+        "POST /courses/{course_id}/signing",
+        "PATCH /signatures/{signature_id}",
+        "POST /signatures/qr",
+        "GET /signatures/qr/{qr_session_id}",
+        "GET /signatures/qr/{qr_session_id}/codes",
+        "DELETE /signatures/qr/{qr_session_id}",
+    ),
     "admin": ("DELETE /signatures/{signature_id}",),
     "dev": (
         "GET /schools",
@@ -94,7 +104,12 @@ MATRIX = {
         "PATCH /dev/beacons/{beacon_id}",
         "POST /dev/beacons/{beacon_id}/keys",
     ),
-    "student": ("POST /users/{user_id}/device/challenge", "PUT /users/{user_id}/device", "POST /beacon/flash-codes"),
+    "student": (
+        "POST /users/{user_id}/device/challenge",
+        "PUT /users/{user_id}/device",
+        "POST /beacon/flash-codes",
+        "POST /signatures/qr/scan",
+    ),
     "beacon": ("POST /beacon/proofs", "POST /beacon/buzzLightyear", "POST /beacon/telemetry"),
 }
 
@@ -119,7 +134,7 @@ BODIES = {
     "PUT /dev/beacons/{beacon_id}/classroom": {"classroom_id": str(uuid4())},
     "POST /dev/beacons/{beacon_id}/keys": {"public_key": SPKI},
 }
-WITH_IDS = [operation for operation in OPERATIONS if "{" in operation.path]
+WITH_IDS = [operation for operation in OPERATIONS if "_id}" in operation.path]
 # What the caller of the other school says, where X is an id: of this school, or of nothing.
 MENTIONS = {
     "a teacher of a course": ("admin", "POST", "/courses", {"teacher_ids": ["X"]}, "teacher_id"),
@@ -135,6 +150,15 @@ MENTIONS = {
     "a teacher joins": ("admin", "PUT", "/courses/{course_id}/teachers/X", None, "teacher_id"),
     "a room of a beacon": ("admin", "PUT", "/dev/beacons/{beacon_id}/classroom", {"classroom_id": "X"}, "classroom_id"),
     "presence elsewhere": ("teacher", "POST", "/signatures", {"course_id": "X"}, "course_id"),
+    "a screen elsewhere": ("teacher", "POST", "/signatures/qr", {"course_id": "X"}, "course_id"),
+    "an admin's screen elsewhere": ("admin", "POST", "/signatures/qr", {"course_id": "X"}, "course_id"),
+    "the room of a screen": (
+        "teacher",
+        "POST",
+        "/signatures/qr",
+        {"course_id": "{course_id}", "classroom_id": "X"},
+        "classroom_id",
+    ),
     "a mark elsewhere": (
         "teacher",
         "POST",
@@ -222,6 +246,10 @@ FORBIDDEN = {
         "/signatures",
         {"course_id": "{course_id}", "student_id": "{student_id}"},
     ),
+    "an unassigned teacher shows codes": ("other teacher", "POST", "/signatures/qr", {"course_id": "{course_id}"}),
+    "an unassigned teacher looks at a screen": ("other teacher", "GET", "/signatures/qr/{qr_session_id}", None),
+    "an unassigned teacher reads the codes": ("other teacher", "GET", "/signatures/qr/{qr_session_id}/codes", None),
+    "an unassigned teacher ends a screen": ("other teacher", "DELETE", "/signatures/qr/{qr_session_id}", None),
     "an unassigned teacher corrects": (
         "other teacher",
         "PATCH",
@@ -238,6 +266,7 @@ FORBIDDEN = {
     "an unassigned teacher reads the course": ("other teacher", "GET", "/courses/{course_id}", None),
     "an unassigned teacher reads the group": ("other teacher", "GET", "/groups/{group_id}/members", None),
     "an uninvited student reads the course": ("uninvited", "GET", "/courses/{course_id}", None),
+    "a developer shows codes": ("dev", "POST", "/signatures/qr", {"course_id": "{course_id}"}),
     "a developer signs": ("dev", "POST", "/signatures", {"course_id": "{course_id}"}),
     "a developer takes a signature back": ("dev", "DELETE", "/signatures/{signature_id}?reason=no", None),
 }

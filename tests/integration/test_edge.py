@@ -79,6 +79,7 @@ PUBLIC_PATHS = [
     ("/signatures/board/1", "attendance"),
     ("/q", "attendance"),
     ("/q/abc", "attendance"),
+    ("/Q/ABC", "attendance"),
     ("/n/abc", "attendance"),
     *((f"/docs/{name}", name) for name in SERVICES),
     *((f"/openapi/{name}.json", name) for name in SERVICES),

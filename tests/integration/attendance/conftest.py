@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attendance_svc.commands.academics import Academics
 from attendance_svc.commands.asking import Sources
-from attendance_svc.commands.nfc import NfcDoor, WrongCodes
+from attendance_svc.commands.nfc import NfcDoor
+from attendance_svc.commands.phones import WrongCodes
+from attendance_svc.commands.qr import QrDoor
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.http_api.desk import Desk
-from attendance_svc.http_api.reporting import ReportingRoutes
-from attendance_svc.http_api.showing import ShowingRoutes
-from attendance_svc.http_api.signing import SigningRoutes
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
+from attendance_svc.store.qr import PostgresQrSessions
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.waiting import PostgresWaitingRoom
-from attendance_svc.wiring import build_keeping
+from attendance_svc.wiring import build_keeping, build_routes
 from contracts.events.envelope import Cause
 from contracts.ids import new_id
 from infra.canon import kid_of
@@ -34,6 +34,7 @@ from infra.http_events import StreamLimits
 from infra.http_server import Doorkeeper, build_app
 from infra.jwks import LocalKeys
 from infra.postgres import create_pool
+from infra.secret_box import SecretBox
 from infra.tokens import USER_TOKEN, TokenSigner, TokenVerifier
 from streams.outbox import Outbox
 from streams.schema import prepare
@@ -160,6 +161,15 @@ class Answer:
     body: dict | str
 
 
+async def _events(lines):
+    async for line in lines:
+        word, _, text = line.decode().rstrip("\n").partition(": ")
+        if word == "event":
+            name = text
+        elif word == "data":
+            yield name, json.loads(text)
+
+
 @dataclass
 class Person:
     """Somebody with a token, at the REST door."""
@@ -188,11 +198,16 @@ class Person:
         """Sign with a code that the phone read, under the phone's signature; headers: more of them."""
         course_id = body.pop("course_id", self.door.school.course.id)
         fields = {"course_id": course_id, "method": "nfc", "serial": serial, "code": code} | body
-        raw = json.dumps({name: _plain(value) for name, value in fields.items()}).encode()
-        headers = self.signed_headers(raw, nonce=nonce) | {"Content-Type": "application/json"} | dict(headers)
-        return await self.door.call("POST", "/signatures", self, data=raw, headers=headers)
+        return await self.signed("/signatures", fields, nonce=nonce, headers=headers)
 
-    def signed_headers(self, raw, nonce=None):
+    async def signed(self, path, fields, *, nonce=None, device_id=None, headers=()):
+        """Post what the phone, or the one with `device_id`, signed; headers: more of them."""
+        raw = json.dumps({name: _plain(value) for name, value in fields.items()}).encode()
+        own = self.signed_headers(raw, path=path, nonce=nonce, device_id=device_id)
+        headers = own | {"Content-Type": "application/json"} | dict(headers)
+        return await self.door.call("POST", path, self, data=raw, headers=headers)
+
+    def signed_headers(self, raw, *, path, nonce, device_id):
         unsigned = {
             "X-Device-Id": str(new_id()),
             "X-Device-Kid": kid_of(KEY.public_key()),
@@ -200,9 +215,9 @@ class Person:
             "X-Device-Nonce": "AAECAwQFBgcICQoLDA0ODw",
             "X-Device-Signature": "A" * 86,
         }
-        request = read_signed_request(unsigned, method="POST", path="/signatures", body=raw)
+        request = read_signed_request(unsigned, method="POST", path=path, body=raw)
         fields = {name: getattr(request, name) for name in SignedRequest.__slots__}
-        fields |= {"nonce": nonce or secrets.token_bytes(16), "device_id": self.door.device_id}
+        fields |= {"nonce": nonce or secrets.token_bytes(16), "device_id": device_id or self.door.device_id}
         return sign_request(SignedRequest(**fields), KEY, origin=ORIGIN, person_id=self.id)
 
 
@@ -246,27 +261,40 @@ class Door:
             body = json.loads(text) if text and "json" in answer.content_type else text or None
             return Answer(answer.status, answer.headers.copy(), body)
 
+    @asynccontextmanager
+    async def listen(self, path, person):
+        """The events of a stream as they come: (name, data)."""
+        async with self.knock("GET", path, person) as answer:
+            assert answer.content_type == "text/event-stream"
+            yield _events(answer.content)
+
 
 @pytest.fixture
 def desk(school):
-    nfc = NfcDoor(
-        nonces=PostgresNonces(school.pool),
-        wrong_codes=WrongCodes(),
+    nonces, wrong_codes = PostgresNonces(school.pool), WrongCodes()
+    nfc = NfcDoor(nonces=nonces, wrong_codes=wrong_codes, keep=school.keep)
+    qr = QrDoor(
+        sessions=PostgresQrSessions(school.pool, SecretBox(bytes(32))),
+        nonces=nonces,
+        wrong_codes=wrong_codes,
         keep=school.keep,
+        open_book=school.open_book,
     )
     return Desk(
         pool=school.pool,
         sources=school.sources,
         nfc=nfc,
+        qr=qr,
         open_book=school.open_book,
         now=school.clock,
         shard_count=4,
+        origin=ORIGIN,
     )
 
 
 @pytest.fixture
 def routes(desk):
-    return [*ReportingRoutes(desk).routes(), *ShowingRoutes(desk).routes(), *SigningRoutes(desk).routes()]
+    return build_routes(desk)
 
 
 @pytest.fixture

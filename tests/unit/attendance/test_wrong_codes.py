@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from attendance_svc.commands.nfc import STUDENTS_REMEMBERED, WrongCodes
+from attendance_svc.commands.phones import STUDENTS_REMEMBERED, WrongCodes
 from contracts.problems import TooManyRequestsError
 from tests.fakes.attendance import MINUTE, MS, NINE
 
