@@ -82,6 +82,7 @@ class Route(Generic[B, Q]):
     text: the one kind of answer, if it is no JSON ("text/calendar").
     media_types: of the body; if not JSON, the handler reads `raw` itself. accepts_empty: the body may be left out.
     max_body_bytes: beyond is 413. events: the model of the data by event's name, if the handler returns Events.
+    rows: the model of each row, if the body is a file of rows, which its door reads itself.
     lines: the model of each line, if the handler answers lines of JSON, for as long as it takes.
     """
 
@@ -99,6 +100,7 @@ class Route(Generic[B, Q]):
     media_types: tuple[str, ...] = ("application/json",)
     max_body_bytes: int = 65_536
     accepts_empty: bool = False
+    rows: type[Body] | None = None
     lines: type[BaseModel] | None = None
     events: Mapping[str, type[BaseModel]] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ PLAIN = {"\\": "\\", ";": ";", ",": ",", "n": "\n", "N": "\n"}
 ONCE = frozenset(("UID", "SUMMARY", "DTSTART", "DTEND", "STATUS"))
 EVENT = ["VCALENDAR", "VEVENT"]
 MAX_NESTED = 4  # a calendar's event's alarm, and one to spare
+OF_THIS_MACHINE = frozenset(("localtime", "posixrules"))
 RECURRING = frozenset(("RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID"))
 
 
@@ -155,9 +156,9 @@ def _moment(name: str, of: Property) -> datetime:
 
 
 def _zone(name: str, zone: str | None) -> ZoneInfo:
-    """A time without a zone is whoever's who reads it: no time that a server could judge by."""
+    """A time without a zone is whoever's who reads it: no time that a server could judge by. Nor is a machine's own."""
     try:
-        return ZoneInfo(zone or "")
+        return ZoneInfo("" if zone is None or zone in OF_THIS_MACHINE else zone)
     # An unknown name, one that is no name, and the name of a folder of zones.
     except (LookupError, ValueError, OSError) as error:
         raise InvalidInputError("time_zone_unknown", fields=[name]) from error

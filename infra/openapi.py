@@ -74,6 +74,7 @@ def to_text(document: Json) -> str:
 
 def _schemas(routes: list[AnyRoute]) -> tuple[Json, References]:
     read: set[type[BaseModel]] = {route.body for route in routes if route.body is not NoBody}
+    read |= {route.rows for route in routes if route.rows}
     written = {model for route in routes for model in (route.answer, route.lines) if model}
     written |= {model for route in routes for model in _told(route).values()}
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in read]
@@ -115,8 +116,11 @@ def _operation(route: AnyRoute, references: References) -> Json:
         "responses": _responses(route, references),
     }
     if route.media_types != ("application/json",):
-        content = {media_type: {"schema": {"type": "string"}} for media_type in route.media_types}
-        operation["requestBody"] = {"required": True, "content": content}
+        content: Json = {"schema": {"type": "string"}}
+        if route.rows is not None:
+            # OpenAPI 3.1 has no word for the rows of a file.
+            content["x-row"] = references[route.rows, "validation"]
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(route.media_types, content)}
     elif route.body is not NoBody:
         schema = references[route.body, "validation"]
         operation["requestBody"] = {
@@ -168,7 +172,8 @@ def _header_parameters(route: AnyRoute) -> list[Json]:
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
         about = "The version that was seen: the ETag of the answer that showed it."
         return [{"name": "If-Match", "in": "header", "required": True, "schema": schema, "description": about}]
-    if route.method == "POST" and route.who:
+    # What names a row makes a repeat of its file harmless.
+    if route.method == "POST" and route.who and route.rows is None:
         schema = {"type": "string", "pattern": "^[!-~]{1,128}$"}
         about = "Makes a repeat of this request harmless."
         return [{"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema, "description": about}]

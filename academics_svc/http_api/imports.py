@@ -42,11 +42,14 @@ def _minutes(value: object) -> object:
     return int(str(value)) if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else value
 
 
-Ids = Annotated[tuple[Id, ...], BeforeValidator(_words), Field(max_length=100, strict=False)]
+Ids = Annotated[tuple[Id, ...], Field(max_length=100, strict=False), BeforeValidator(_words)]
 
 
 class CourseRow(Body):
-    """A course as a row of a file has it: every field is text. external_id: its name where the file comes from."""
+    """A course as a row of a file has it, where every field is text and ids have blanks between them.
+
+    external_id: its name where the file comes from; in a calendar, the event's UID.
+    """
 
     external_id: Annotated[str | None, StringConstraints(min_length=1, max_length=500)] = None
     name: Name
@@ -100,6 +103,7 @@ class ImportApi:
                 query=SchoolQuery,
                 media_types=tuple(READERS),
                 max_body_bytes=MAX_IMPORT_BYTES,
+                rows=CourseRow,
                 lines=RowAnswer,
                 summary="Plan the courses that a file lists",
             )

@@ -51,6 +51,7 @@ class ImportApi:
                 query=ImportQuery,
                 media_types=tuple(READERS),
                 max_body_bytes=MAX_IMPORT_BYTES,
+                rows=UserRow,
                 lines=RowAnswer,
                 summary="Make the accounts that a file lists",
             )

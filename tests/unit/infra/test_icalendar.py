@@ -96,6 +96,7 @@ REFUSED = [
             "../../etc/passwd",
             "Europe",
             "zone.tab",
+            "localtime",
             "x" * 999,
         )
     ),

@@ -10,7 +10,7 @@ from infra.http_bodies import Answer, Page
 from infra.http_routes import ANYONE, PEOPLE, Route
 from infra.openapi import describe, to_text
 from infra.openapi_page import POLICY, render
-from tests.integration.infra.doors import Door, RoomAnswer
+from tests.integration.infra.doors import Door, RoomAnswer, RoomBody
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,16 @@ def test_a_body_of_another_kind_is_named_by_its_kind(document):
     assert list(operation(document, "post", "/import")["requestBody"]["content"]) == ["text/csv"]
 
 
-def test_an_answer_of_lines_says_what_a_line_is():
-    route = Route(method="POST", path="/rows", handler=Door().post, who=ANYONE, lines=RoomAnswer)
+def test_a_file_says_what_a_row_is_and_an_answer_of_lines_what_a_line_is():
+    files = {"media_types": ("text/csv", "text/calendar"), "rows": RoomBody, "lines": RoomAnswer}
+    route = Route(method="POST", path="/rows", handler=Door().post, who=PEOPLE, **files)
 
     document = describe("rooms", [route])
 
+    read = operation(document, "post", "/rows")["requestBody"]["content"]
+    assert list(read) == ["text/csv", "text/calendar"]
+    assert resolve(document, read["text/calendar"]["x-row"]["$ref"])["required"] == ["name"]
+    assert parameters(document, "post", "/rows") == {}
     content = operation(document, "post", "/rows")["responses"]["200"]["content"]
     assert list(content) == ["application/x-ndjson"]
     line = resolve(document, content["application/x-ndjson"]["x-line"]["$ref"])
