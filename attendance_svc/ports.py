@@ -10,6 +10,7 @@ from attendance_svc.domain.attempts import Attempt, Course, DeviceRequest, PlanF
 from attendance_svc.domain.copy import CopiedFacts, Question
 from attendance_svc.domain.freshness import SeenVersion
 from attendance_svc.domain.qr import QrScan, QrSession
+from attendance_svc.domain.reports import Report, ReportScope
 from attendance_svc.domain.signatures import Evidence, Kind, Place, Signature, Situation, Step
 from contracts.events.envelope import Envelope
 from contracts.ids import BeaconId, ClassroomId, CourseId, DeviceId, SchoolId, SignatureId, StudentId, TeacherId
@@ -224,4 +225,19 @@ class WaitingRoom(Protocol):
 
     async def list_overdue(self, *, limit: int) -> list[CourseId]:
         """Return courses where an attempt waits for the teacher though one has signed or the course was settled."""
+        ...
+
+
+class Reports(Protocol):
+    """What became of students over many courses, as far as attendance itself knows."""
+
+    async def count(
+        self, scope: ReportScope, *, now: datetime, after: UUID | None = None, limit: int | None = None
+    ) -> Report:
+        """Count for each student in which courses they were there, `limit` students behind `after`; None: all.
+
+        Who is expected counts as for the sheets; nobody is where a course was cancelled.
+        Raises: InvalidInputError("report_too_large") beyond 5,000 courses, UnavailableError("academics_down") while the
+        copy of academics lacks something that belongs to it.
+        """
         ...

@@ -44,6 +44,7 @@ from attendance_svc.store import academics_history, closing, qr, sheets, transit
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.qr import PostgresQrSessions
+from attendance_svc.store.reports import PostgresReports
 from attendance_svc.store.sheets import PostgresSheets
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.timetable import CopiedTimetable
@@ -82,6 +83,8 @@ from streams.setup import is_set_up, set_up
 SOURCE, IDENTITY = "attendance", "identity"
 # Attempts of one transaction. More bring no gain, and a transaction must not last long.
 BATCH_COUNT = 256
+REPORTS_AT_ONCE = 2
+REPORT_TRANSACTION_MS = 4_000
 
 
 @asynccontextmanager
@@ -92,6 +95,10 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
     peers, box = identity_of(settings), SecretBox.from_file(settings.key_file)
     async with (
         create_pool(url, name="attendance_svc", size=settings.database_pool_count) as pool,
+        # Of its own: a report takes its time, and nobody who signs shall wait for it.
+        create_pool(
+            url, name="attendance_svc reports", size=REPORTS_AT_ONCE, transaction_ms=REPORT_TRANSACTION_MS
+        ) as reading,
         create_pool(url, name="attendance_svc jobs", transaction_ms=BACKGROUND_TRANSACTION_MS) as background,
         redis,
         connect(settings.academics_grpc, callee="academics", identity=peers) as academics,
@@ -125,6 +132,7 @@ async def build(settings: Settings, now: Clock = utc_now) -> AsyncIterator[Parts
                 open_book=book,
             ),
             open_book=book,
+            reports=PostgresReports(reading, shard_count=shards),
             now=now,
             shard_count=shards,
             origin=settings.public_origin,

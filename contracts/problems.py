@@ -185,6 +185,7 @@ TITLES: dict[str, str] = {
     "qr_ticket_expired": "The code was scanned too long ago; scan again",
     "wrong_classroom": "The classroom is not one of the course's",
     "not_enrolled": "This person is not expected in the course",
+    "report_too_large": "There are too many courses in this span for one report",
     "signature_superseded": "Another signature took the place of this one",
     "signature_voided": "The signature was taken back",
     "too_early": "It is too early for this",

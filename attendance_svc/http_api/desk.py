@@ -1,6 +1,7 @@
 """What every route of this door works with, and who may see what."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from attendance_svc.commands.qr import QrDoor
 from attendance_svc.domain.attempts import Course, DeviceRequest
 from attendance_svc.domain.freshness import read_token
 from attendance_svc.domain.signatures import HumanType
-from attendance_svc.ports import CourseDirectory, OpenBook
+from attendance_svc.ports import CourseDirectory, OpenBook, Reports
 from attendance_svc.queries import SignatureView
 from contracts.events.envelope import Cause
 from contracts.ids import CourseId, SchoolId, TeacherId
@@ -30,6 +31,7 @@ TOKEN_HEADER = "x-consistency-token"  # noqa: S105 -- what a caller has seen, no
 STUDENTS: frozenset[CallerType] = frozenset(("student",))
 STAFF: frozenset[CallerType] = frozenset(("teacher", "admin"))
 ADMINS: frozenset[CallerType] = frozenset(("admin",))
+LONGEST_SPAN = timedelta(days=400)
 SHEET_READERS: frozenset[CallerType] = frozenset(("teacher", "admin", "dev"))
 
 
@@ -42,6 +44,7 @@ class Desk:
     nfc: NfcDoor
     qr: QrDoor
     open_book: OpenBook
+    reports: Reports
     now: Clock
     shard_count: int
     origin: str

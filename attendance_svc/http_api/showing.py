@@ -10,7 +10,7 @@ from attendance_svc.http_api.bodies import (
     to_answer,
     to_transition_answer,
 )
-from attendance_svc.http_api.desk import Desk
+from attendance_svc.http_api.desk import LONGEST_SPAN, Desk
 from attendance_svc.queries import SignatureFilter, find_signature, list_signatures, list_transitions
 from contracts.ids import CourseId, SignatureId
 from contracts.problems import InvalidInputError, NotFoundError
@@ -18,8 +18,6 @@ from infra.http_bodies import NoBody, NoQuery, Page, PageQuery, page_after, page
 from infra.http_routes import PEOPLE, AnyRoute, Call, Reply, Route
 from infra.postgres import connection
 from infra.tokens import Caller
-
-LONGEST_SPAN = timedelta(days=400)
 
 
 class ShowingRoutes:

@@ -35,6 +35,7 @@ WHOLE = {
         "store.closing.FORGET",  # when a shard is copied anew
         "store.closing.OLDEST_DUE",  # the timers that run
         "store.closing.RUNNING",  # when a school changes its preferences
+        "store.reports.LIST_COURSES",  # planned anew each time
         "store.sheets.CLAIM",  # what changed since its sheet was published
         "store.waiting.COUNT_PENDING",  # what is pending
     },

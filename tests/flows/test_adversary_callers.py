@@ -84,6 +84,7 @@ MATRIX = {
         "PATCH /courses/{course_id}",
         "GET /signatures/sheet",
         "GET /signatures/live",
+        "GET /signatures/report",
     ),
     "admin student teacher": ("POST /signatures",),
     "student teacher": ("GET /courses/calendar", "DELETE /courses/calendar"),
@@ -113,6 +114,7 @@ MATRIX = {
     "beacon": ("POST /beacon/proofs", "POST /beacon/buzzLightyear", "POST /beacon/telemetry"),
 }
 
+SPAN = "from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z"
 SPKI = (
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dF"
     "abmdT9POxg=="
@@ -198,6 +200,23 @@ MENTIONS = {
     "the live view": ("admin", "GET", "/signatures/live?course_id=X", None, "course_id"),
     "the live view for a teacher": ("teacher", "GET", "/signatures/live?course_id=X", None, "course_id"),
     "the sheet for a teacher": ("teacher", "GET", "/signatures/sheet?course_id=X", None, "course_id"),
+    "a report on a course": ("admin", "GET", f"/signatures/report?{SPAN}&course_id=X", None, "course_id"),
+    "a report on a course for a teacher": (
+        "teacher",
+        "GET",
+        f"/signatures/report?{SPAN}&course_id=X",
+        None,
+        "course_id",
+    ),
+    "a report on a group": ("admin", "GET", f"/signatures/report?{SPAN}&group_id=X", None, "group_id"),
+    "a report on a student": ("teacher", "GET", f"/signatures/report?{SPAN}&student_id=X", None, "student_id"),
+    "a report on a school": (
+        "admin",
+        "GET",
+        f"/signatures/report?{SPAN}&student_id={{student_id}}&school_id=X",
+        None,
+        "school_id",
+    ),
     "signatures of a course": ("teacher", "GET", "/signatures?course_id=X", None, "course_id"),
     "signatures of a course for an admin": ("admin", "GET", "/signatures?course_id=X", None, "course_id"),
     "signatures of a student": ("admin", "GET", "/signatures?student_id=X", None, "student_id"),
@@ -260,6 +279,18 @@ FORBIDDEN = {
     "an unassigned teacher reads its history": ("other teacher", "GET", "/signatures/{signature_id}/transitions", None),
     "an unassigned teacher reads the sheet": ("other teacher", "GET", "/signatures/sheet?course_id={course_id}", None),
     "an unassigned teacher watches": ("other teacher", "GET", "/signatures/live?course_id={course_id}", None),
+    "an unassigned teacher has a course reported": (
+        "other teacher",
+        "GET",
+        f"/signatures/report?{SPAN}&course_id={{course_id}}",
+        None,
+    ),
+    "a student has themselves reported": (
+        "student",
+        "GET",
+        f"/signatures/report?{SPAN}&student_id={{student_id}}",
+        None,
+    ),
     "an unassigned teacher lists": ("other teacher", "GET", "/signatures?course_id={course_id}", None),
     "an unassigned teacher closes": ("other teacher", "POST", "/courses/{course_id}/signing", {"state": "closed"}),
     "an unassigned teacher delays": ("other teacher", "PATCH", "/courses/{course_id}", {"closing_delay_minutes": 5}),

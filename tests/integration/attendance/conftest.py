@@ -23,6 +23,7 @@ from attendance_svc.http_api.desk import Desk
 from attendance_svc.store.copied_courses import CopiedCourses
 from attendance_svc.store.nonces import PostgresNonces
 from attendance_svc.store.qr import PostgresQrSessions
+from attendance_svc.store.reports import PostgresReports
 from attendance_svc.store.signatures import open_book
 from attendance_svc.store.waiting import PostgresWaitingRoom
 from attendance_svc.wiring import build_keeping, build_routes
@@ -286,6 +287,7 @@ def desk(school):
         nfc=nfc,
         qr=qr,
         open_book=school.open_book,
+        reports=PostgresReports(school.pool, shard_count=4),
         now=school.clock,
         shard_count=4,
         origin=ORIGIN,
