@@ -51,11 +51,18 @@ async def sign(world: World, student: Person, ticket: str) -> Heard:
 
 
 async def open_screen(world: World) -> object:
-    """The teacher lets a screen show codes; a photo is taken of the first."""
-    heard = await world.day.teacher.doors.post(SESSIONS, {"course_id": world.courses["qr"]})
+    """The teacher lets a screen in the room show codes; a photo is taken of the first."""
+    body = {"course_id": world.courses["qr"], "classroom_id": str(world.day.rooms["main"])}
+    heard = await world.day.teacher.doors.post(SESSIONS, body)
     world.kept["screen"] = heard.expect(CREATED)["id"]
     world.kept["photo"] = await read_screen(world)
     return heard.word
+
+
+async def elsewhere(world: World) -> object:
+    """A screen in a room that is not the course's."""
+    body = {"course_id": world.courses["qr"], "classroom_id": str(world.day.rooms["other"])}
+    return (await world.day.teacher.doors.post(SESSIONS, body)).word
 
 
 async def scan_and_sign(world: World) -> object:
@@ -94,6 +101,7 @@ async def close_screen(world: World) -> object:
 
 SCENES = [
     Scene(FLOW, "a teacher lets a screen show codes", "201", open_screen),
+    Scene(FLOW, "in a room that is not the course's", "wrong_classroom", elsewhere),
     Scene(FLOW, "a student scans the screen and signs", "ACCEPTED on_time", scan_and_sign),
     Scene(FLOW, "a classmate does the same", "ACCEPTED on_time", classmate),
     Scene(FLOW, "with the ticket of a classmate", "qr_ticket_invalid", lend),

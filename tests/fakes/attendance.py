@@ -78,7 +78,7 @@ def a_claim() -> NfcClaim:
 
 @dataclass
 class InMemoryDirectory:
-    """Academics as one plan for everybody. teachers, strangers, rooms: who and what belongs.
+    """Academics as one plan for everybody. teachers, strangers, elsewhere: who belongs, and which rooms do not.
 
     is_down: plays an outage. may_answer: until then it takes its time.
     """
@@ -86,7 +86,7 @@ class InMemoryDirectory:
     plan: PlanFacts
     teachers: set = field(default_factory=set)
     strangers: set = field(default_factory=set)
-    rooms: set = field(default_factory=set)
+    elsewhere: set = field(default_factory=set)
     is_down: bool = False
     asked: list = field(default_factory=list)
     may_answer: asyncio.Event | None = None
@@ -117,7 +117,7 @@ class InMemoryDirectory:
 
     async def is_room(self, classroom_id, course, *, at):
         self._answer(at)
-        return classroom_id in self.rooms
+        return self.plan.is_room_linked and classroom_id not in self.elsewhere
 
     def _answer(self, question):
         self.asked.append(question)

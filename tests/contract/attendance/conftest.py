@@ -26,6 +26,7 @@ class Academics(academics_pb2_grpc.AcademicsQueryServiceServicer):
     plan: object
     teachers: set = field(default_factory=set)
     strangers: set = field(default_factory=set)
+    elsewhere: set = field(default_factory=set)
     speaks_seed: bool = False
     refuses: grpc.StatusCode | None = None
     asked: list = field(default_factory=list)
@@ -70,8 +71,9 @@ class Academics(academics_pb2_grpc.AcademicsQueryServiceServicer):
 
     async def ValidateClassroomCourse(self, request, context):  # noqa: N802
         await self._admit(request, context, request.course_id)
+        is_linked = self.plan.is_room_linked and request.classroom_id not in {str(each) for each in self.elsewhere}
         return pb.ValidateClassroomCourseResponse(
-            is_linked=self.plan.is_room_linked, course_has_rooms=self.plan.has_rooms and not self.speaks_seed
+            is_linked=is_linked, course_has_rooms=self.plan.has_rooms and not self.speaks_seed
         )
 
     async def GetSchoolPreferences(self, request, context):  # noqa: N802

@@ -79,16 +79,19 @@ async def test_a_course_is_found_by_its_own_school(school):
     assert await find(CourseId(new_id()), school_id=course.school_id, at=NINE) is None
 
 
-async def test_who_belongs_to_a_course(school):
-    teacher, stranger = TeacherId(uuid4()), StudentId(uuid4())
+async def test_who_and_what_belongs_to_a_course(school):
+    teacher, stranger, elsewhere = TeacherId(uuid4()), StudentId(uuid4()), ClassroomId(new_id())
     school.there.teachers.add(teacher)
     school.there.strangers.add(stranger)
+    school.there.elsewhere.add(elsewhere)
     course = school.plan.course
 
     assert await school.directory.is_teacher(teacher, course, at=NINE)
     assert not await school.directory.is_teacher(TeacherId(uuid4()), course, at=NINE)
     assert await school.directory.is_student(StudentId(uuid4()), course, at=NINE)
     assert not await school.directory.is_student(stranger, course, at=NINE)
+    assert await school.directory.is_room(ClassroomId(new_id()), course, at=NINE)
+    assert not await school.directory.is_room(elsewhere, course, at=NINE)
 
 
 async def test_all_is_asked_as_of_the_time_that_counts_and_for_the_students_school(others):

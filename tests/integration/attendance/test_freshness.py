@@ -12,7 +12,7 @@ from attendance_svc.commands.pending import resolve_pending, settle_course
 from attendance_svc.domain.bearings import Bearings
 from attendance_svc.ports import NfcReading
 from attendance_svc.store.waiting import PostgresBacklog
-from contracts.ids import ClassroomId, StudentId
+from contracts.ids import ClassroomId, StudentId, new_id
 from tests.fakes.attendance import MINUTE, NINE, a_claim, an_attempt
 from tests.integration.attendance.academics_feed import DAY, Feed
 from tests.integration.attendance.playing import mark, sign
@@ -370,6 +370,20 @@ async def test_while_academics_is_away_people_get_a_yes_or_are_told_so(school, c
     yes, no = await mark(present, school, copied.member), await mark(present, school, copied.stranger)
 
     assert (yes.status, no.status, no.body["code"]) == (201, 503, "academics_down")
+
+
+async def test_a_screen_is_opened_by_a_recent_copy_and_a_no_is_asked_of_academics(school, copied, present):
+    course, room, elsewhere = school.course.id, ClassroomId(new_id()), ClassroomId(new_id())
+    await copied.feed.course(course, school=copied.tenant, classroom_ids=[room])
+    await school.prove(school.now)
+    school.directory.elsewhere.add(elsewhere)
+
+    yes = await present.post("/signatures/qr", course_id=course, classroom_id=room)
+    asked = copied.asked
+    no = await present.post("/signatures/qr", course_id=course, classroom_id=elsewhere)
+
+    assert (yes.status, asked) == (201, 0)
+    assert (no.status, no.body["code"], copied.asked) == (409, "wrong_classroom", 3)
 
 
 async def test_a_correction_says_what_allowed_it(school, copied, present):

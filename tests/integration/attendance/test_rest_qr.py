@@ -75,7 +75,6 @@ async def resolve(school):
 
 async def test_a_student_who_scans_in_time_is_accepted_as_of_the_scan(school, teacher, student):
     room = ClassroomId(new_id())
-    school.directory.rooms.add(room)
     screen = await opened(school, teacher, classroom_id=room)
     scanned_at = school.now = NINE + 15 * MINUTE
     ticket = await scan(student, await screen.code())
@@ -320,7 +319,9 @@ async def test_a_screen_is_opened_for_ones_own_course_while_one_may_sign(door, s
     assert shown.body["expires_at"] == (NINE + HOUR).isoformat().replace("+00:00", "Z")
     assert told(await stranger.get(opened.headers["Location"])) == (403, "forbidden")
     assert told(await stranger.delete(f"qr/{opened.body['id']}")) == (403, "forbidden")
-    assert told(await admin.post("/signatures/qr", course_id=course, classroom_id=new_id())) == (409, "wrong_classroom")
+    room = ClassroomId(new_id())
+    school.directory.elsewhere.add(room)
+    assert told(await admin.post("/signatures/qr", course_id=course, classroom_id=room)) == (409, "wrong_classroom")
     for at, reason in ((NINE - 16 * MINUTE, "too_early"), (NINE + HOUR + SECOND, "course_ended")):
         school.now = at
         assert told(await admin.post("/signatures/qr", course_id=course)) == (409, reason)
@@ -330,9 +331,7 @@ async def test_a_repeat_opens_no_second_screen(school, teacher):
     key = {"Idempotency-Key": "once"}
     first = await teacher.post("/signatures/qr", course_id=school.course.id, headers=key)
     again = await teacher.post("/signatures/qr", course_id=school.course.id, headers=key)
-    room = ClassroomId(new_id())
-    school.directory.rooms.add(room)
-    other = await teacher.post("/signatures/qr", course_id=school.course.id, classroom_id=room, headers=key)
+    other = await teacher.post("/signatures/qr", course_id=school.course.id, classroom_id=new_id(), headers=key)
 
     assert first.body == again.body
     assert told(other) == (409, "idempotency_key_reused")
