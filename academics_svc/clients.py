@@ -5,6 +5,7 @@ from uuid import UUID
 
 import grpc.aio
 
+from academics_svc.ports import UserKind
 from contracts.ids import SchoolId
 from contracts.rpc.beacon.api.v1 import beacon_pb2, beacon_pb2_grpc
 from contracts.rpc.identity.api.v1 import identity_pb2, identity_pb2_grpc
@@ -29,6 +30,12 @@ class GrpcPeople:
             answer = await self._peer.ask(self._stub.ListUsersLite, request)
             kinds |= {UUID(user.id): user.user_type for user in answer.users if user.school_id == str(school_id)}
         return kinds
+
+    async def may_enter(self, user_id: UUID, kind: UserKind, *, school_id: SchoolId) -> bool:
+        request = identity_pb2.ListUsersLiteRequest(user_ids=[str(user_id)], acting_school_id=str(school_id))
+        answer = await self._peer.ask(self._stub.ListUsersLite, request)
+        found = [user for user in answer.users if user.school_id == str(school_id)]
+        return any(user.user_type == kind and not user.disabled for user in found)
 
 
 class GrpcBeaconDirectory:

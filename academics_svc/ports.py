@@ -35,6 +35,13 @@ class People(Protocol):
         """
         ...
 
+    async def may_enter(self, user_id: UUID, kind: UserKind, *, school_id: SchoolId) -> bool:
+        """Return whether the user is of that kind and that school, with an account that is not shut.
+
+        Raises: UnavailableError("identity_down").
+        """
+        ...
+
 
 class BeaconDirectory(Protocol):
     """Which beacons stand where (beacon_svc)."""

@@ -106,4 +106,5 @@ def lite(account: Account, *, email: str = "") -> pb.UserLite:
         firstname=account.firstname,
         lastname=account.lastname,
         user_type=account.type,
+        disabled=account.disabled_at is not None,
     )

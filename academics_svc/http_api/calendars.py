@@ -93,16 +93,13 @@ class CalendarApi:
             raise NotFoundError("not_found")
         async with connection(self._desk.pool) as lent:
             counter = await find_counter(lent, owner.user_id)
-        if counter != owner.counter or not await self._is_here(owner):
+        # A URL must not let in whose account is shut.
+        people = self._desk.people
+        if counter != owner.counter or not await people.may_enter(owner.user_id, owner.kind, school_id=owner.school_id):
             raise NotFoundError("not_found")
         async with connection(self._desk.pool) as lent:
             courses = await list_for_calendar(lent, self._filter(owner))
         return answer(call.request, calendar_text([event_of(course) for course in courses]))
-
-    async def _is_here(self, owner: CalendarOwner) -> bool:
-        """Ask identity: a person's URL must not outlive their account. Raises: UnavailableError("identity_down")."""
-        kinds = await self._desk.people.find_kinds([owner.user_id], school_id=owner.school_id)
-        return kinds.get(owner.user_id) == owner.kind
 
     def _filter(self, owner: CalendarOwner) -> CourseFilter:
         now = self._desk.now()

@@ -4,10 +4,10 @@ from contracts.problems import UnavailableError
 
 
 class KnownPeople:
-    """Satisfies ports.People. known: id → (type, school). asked: how often."""
+    """Satisfies ports.People. known: id → (type, school). disabled: ids. asked: how often."""
 
     def __init__(self):
-        self.known, self.is_down, self.asked = {}, False, 0
+        self.known, self.disabled, self.is_down, self.asked = {}, set(), False, 0
 
     async def find_kinds(self, user_ids, *, school_id):
         self.asked += 1
@@ -15,6 +15,10 @@ class KnownPeople:
             raise UnavailableError("identity_down")
         here = {id_: kind for id_, (kind, school) in self.known.items() if school == school_id}
         return {id_: here[id_] for id_ in user_ids if id_ in here}
+
+    async def may_enter(self, user_id, kind, *, school_id):
+        kinds = await self.find_kinds([user_id], school_id=school_id)
+        return kinds.get(user_id) == kind and user_id not in self.disabled
 
 
 class KnownBeacons:

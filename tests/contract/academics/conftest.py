@@ -66,8 +66,9 @@ def people(request):
 def fake_people():
     fake = KnownPeople()
 
-    def put(id_, kind, school_id):
+    def put(id_, kind, school_id, *, disabled=False):
         fake.known[id_] = (kind, school_id)
+        fake.disabled |= {id_} if disabled else set()
 
     return Other(port=fake, put=put, stop=stopper(fake))
 
@@ -76,8 +77,9 @@ def fake_people():
 def grpc_people(served):
     server, identity, _, channel = served
 
-    def put(id_, kind, school_id):
-        identity.users[str(id_)] = identity_pb2.UserLite(id=str(id_), school_id=str(school_id), user_type=kind)
+    def put(id_, kind, school_id, *, disabled=False):
+        facts = {"id": str(id_), "school_id": str(school_id), "user_type": kind, "disabled": disabled}
+        identity.users[str(id_)] = identity_pb2.UserLite(**facts)
 
     return Other(port=GrpcPeople(channel), put=put, stop=lambda: server.stop(None))
 

@@ -25,6 +25,19 @@ async def test_people_of_another_school_are_left_out(people, school_id):
     assert await people.port.find_kinds([foreign], school_id=school_id) == {}
 
 
+async def test_whoever_is_somebody_else_or_is_shut_out_may_not_enter(people, school_id):
+    here, disabled, foreign, teacher = (uuid4() for _ in range(4))
+    people.put(here, "student", school_id)
+    people.put(disabled, "student", school_id, disabled=True)
+    people.put(foreign, "student", uuid4())
+    people.put(teacher, "teacher", school_id)
+
+    asked = [here, disabled, foreign, teacher, uuid4()]
+    found = [await people.port.may_enter(who, "student", school_id=school_id) for who in asked]
+
+    assert found == [True, False, False, False, False]
+
+
 async def test_more_people_are_found_than_fit_into_one_question(people, school_id):
     students = [uuid4() for _ in range(1001)]
     for student in students:
@@ -46,6 +59,8 @@ async def test_an_outage_of_identity_is_said(people, school_id):
 
     with pytest.raises(UnavailableError) as down:
         await people.port.find_kinds([uuid4()], school_id=school_id)
+    with pytest.raises(UnavailableError):
+        await people.port.may_enter(uuid4(), "student", school_id=school_id)
 
     assert down.value.code == "identity_down"
 

@@ -94,9 +94,13 @@ async def test_a_url_does_not_outlive_its_owners_account_and_an_outage_is_told_a
     school.people.is_down = True
     away = await look(school, url)
     school.people.is_down = False
+    school.people.disabled.add(teacher.id)
+    disabled = await look(school, url)
+    school.people.disabled.clear()
+    again = await look(school, url)
     del school.people.known[teacher.id]
 
-    assert (away[0], (await look(school, url))[0]) == (503, 404)
+    assert (away[0], disabled[0], again[0], (await look(school, url))[0]) == (503, 404, 200, 404)
 
 
 async def test_only_who_attends_courses_has_a_calendar(school):

@@ -62,7 +62,11 @@ async def test_who_exists(world, api):
         for id in (person.id, shut.id, retired.id, uuid4())
     ]
 
+    requests = [pb.GetUserLiteRequest(user_id=str(id)) for id in (person.id, shut.id)]
+    disabled = [(await api.GetUserLite(request, CallOf("academics"))).user.disabled for request in requests]
+
     assert found == [True, True, False, False]
+    assert disabled == [False, True]
     with pytest.raises(NotFoundError):
         await api.GetUserLite(pb.GetUserLiteRequest(user_id=str(retired.id)), CallOf("ops"))
 

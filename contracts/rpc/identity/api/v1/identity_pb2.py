@@ -24,35 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,contracts/rpc/identity/api/v1/identity.proto\x12\x0fidentity.api.v1\"p\n\x08UserLite\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tschool_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x11\n\tfirstname\x18\x04 \x01(\t\x12\x10\n\x08lastname\x18\x05 \x01(\t\x12\x11\n\tuser_type\x18\x06 \x01(\t\"%\n\x12GetUserLiteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\">\n\x13GetUserLiteResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.identity.api.v1.UserLite\" \n\rExistsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\"M\n\x1cValidateStudentDeviceRequest\x12\x12\n\nstudent_id\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65vice_identifier\x18\x02 \x01(\t\"X\n\x1dValidateStudentDeviceResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\"_\n\x1dValidateStudentDevicesRequest\x12>\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32-.identity.api.v1.ValidateStudentDeviceRequest\"a\n\x1eValidateStudentDevicesResponse\x12?\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32..identity.api.v1.ValidateStudentDeviceResponse\"B\n\x14ListUsersLiteRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x63ting_school_id\x18\x02 \x01(\t\"A\n\x15ListUsersLiteResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.identity.api.v1.UserLite2\x8e\x04\n\x14IdentityQueryService\x12X\n\x0bGetUserLite\x12#.identity.api.v1.GetUserLiteRequest\x1a$.identity.api.v1.GetUserLiteResponse\x12I\n\x06\x45xists\x12\x1e.identity.api.v1.ExistsRequest\x1a\x1f.identity.api.v1.ExistsResponse\x12v\n\x15ValidateStudentDevice\x12-.identity.api.v1.ValidateStudentDeviceRequest\x1a..identity.api.v1.ValidateStudentDeviceResponse\x12y\n\x16ValidateStudentDevices\x12..identity.api.v1.ValidateStudentDevicesRequest\x1a/.identity.api.v1.ValidateStudentDevicesResponse\x12^\n\rListUsersLite\x12%.identity.api.v1.ListUsersLiteRequest\x1a&.identity.api.v1.ListUsersLiteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,contracts/rpc/identity/api/v1/identity.proto\x12\x0fidentity.api.v1\"\x82\x01\n\x08UserLite\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tschool_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x11\n\tfirstname\x18\x04 \x01(\t\x12\x10\n\x08lastname\x18\x05 \x01(\t\x12\x11\n\tuser_type\x18\x06 \x01(\t\x12\x10\n\x08\x64isabled\x18\x07 \x01(\x08\"%\n\x12GetUserLiteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\">\n\x13GetUserLiteResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.identity.api.v1.UserLite\" \n\rExistsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\"M\n\x1cValidateStudentDeviceRequest\x12\x12\n\nstudent_id\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65vice_identifier\x18\x02 \x01(\t\"X\n\x1dValidateStudentDeviceResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\"_\n\x1dValidateStudentDevicesRequest\x12>\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32-.identity.api.v1.ValidateStudentDeviceRequest\"a\n\x1eValidateStudentDevicesResponse\x12?\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32..identity.api.v1.ValidateStudentDeviceResponse\"B\n\x14ListUsersLiteRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x18\n\x10\x61\x63ting_school_id\x18\x02 \x01(\t\"A\n\x15ListUsersLiteResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.identity.api.v1.UserLite2\x8e\x04\n\x14IdentityQueryService\x12X\n\x0bGetUserLite\x12#.identity.api.v1.GetUserLiteRequest\x1a$.identity.api.v1.GetUserLiteResponse\x12I\n\x06\x45xists\x12\x1e.identity.api.v1.ExistsRequest\x1a\x1f.identity.api.v1.ExistsResponse\x12v\n\x15ValidateStudentDevice\x12-.identity.api.v1.ValidateStudentDeviceRequest\x1a..identity.api.v1.ValidateStudentDeviceResponse\x12y\n\x16ValidateStudentDevices\x12..identity.api.v1.ValidateStudentDevicesRequest\x1a/.identity.api.v1.ValidateStudentDevicesResponse\x12^\n\rListUsersLite\x12%.identity.api.v1.ListUsersLiteRequest\x1a&.identity.api.v1.ListUsersLiteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'contracts.rpc.identity.api.v1.identity_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USERLITE']._serialized_start=65
-  _globals['_USERLITE']._serialized_end=177
-  _globals['_GETUSERLITEREQUEST']._serialized_start=179
-  _globals['_GETUSERLITEREQUEST']._serialized_end=216
-  _globals['_GETUSERLITERESPONSE']._serialized_start=218
-  _globals['_GETUSERLITERESPONSE']._serialized_end=280
-  _globals['_EXISTSREQUEST']._serialized_start=282
-  _globals['_EXISTSREQUEST']._serialized_end=314
-  _globals['_EXISTSRESPONSE']._serialized_start=316
-  _globals['_EXISTSRESPONSE']._serialized_end=348
-  _globals['_VALIDATESTUDENTDEVICEREQUEST']._serialized_start=350
-  _globals['_VALIDATESTUDENTDEVICEREQUEST']._serialized_end=427
-  _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_start=429
-  _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_end=517
-  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_start=519
-  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_end=614
-  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_start=616
-  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_end=713
-  _globals['_LISTUSERSLITEREQUEST']._serialized_start=715
-  _globals['_LISTUSERSLITEREQUEST']._serialized_end=781
-  _globals['_LISTUSERSLITERESPONSE']._serialized_start=783
-  _globals['_LISTUSERSLITERESPONSE']._serialized_end=848
-  _globals['_IDENTITYQUERYSERVICE']._serialized_start=851
-  _globals['_IDENTITYQUERYSERVICE']._serialized_end=1377
+  _globals['_USERLITE']._serialized_start=66
+  _globals['_USERLITE']._serialized_end=196
+  _globals['_GETUSERLITEREQUEST']._serialized_start=198
+  _globals['_GETUSERLITEREQUEST']._serialized_end=235
+  _globals['_GETUSERLITERESPONSE']._serialized_start=237
+  _globals['_GETUSERLITERESPONSE']._serialized_end=299
+  _globals['_EXISTSREQUEST']._serialized_start=301
+  _globals['_EXISTSREQUEST']._serialized_end=333
+  _globals['_EXISTSRESPONSE']._serialized_start=335
+  _globals['_EXISTSRESPONSE']._serialized_end=367
+  _globals['_VALIDATESTUDENTDEVICEREQUEST']._serialized_start=369
+  _globals['_VALIDATESTUDENTDEVICEREQUEST']._serialized_end=446
+  _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_start=448
+  _globals['_VALIDATESTUDENTDEVICERESPONSE']._serialized_end=536
+  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_start=538
+  _globals['_VALIDATESTUDENTDEVICESREQUEST']._serialized_end=633
+  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_start=635
+  _globals['_VALIDATESTUDENTDEVICESRESPONSE']._serialized_end=732
+  _globals['_LISTUSERSLITEREQUEST']._serialized_start=734
+  _globals['_LISTUSERSLITEREQUEST']._serialized_end=800
+  _globals['_LISTUSERSLITERESPONSE']._serialized_start=802
+  _globals['_LISTUSERSLITERESPONSE']._serialized_end=867
+  _globals['_IDENTITYQUERYSERVICE']._serialized_start=870
+  _globals['_IDENTITYQUERYSERVICE']._serialized_end=1396
 # @@protoc_insertion_point(module_scope)

@@ -7,20 +7,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UserLite(_message.Message):
-    __slots__ = ("id", "school_id", "email", "firstname", "lastname", "user_type")
+    __slots__ = ("id", "school_id", "email", "firstname", "lastname", "user_type", "disabled")
     ID_FIELD_NUMBER: _ClassVar[int]
     SCHOOL_ID_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     FIRSTNAME_FIELD_NUMBER: _ClassVar[int]
     LASTNAME_FIELD_NUMBER: _ClassVar[int]
     USER_TYPE_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     school_id: str
     email: str
     firstname: str
     lastname: str
     user_type: str
-    def __init__(self, id: _Optional[str] = ..., school_id: _Optional[str] = ..., email: _Optional[str] = ..., firstname: _Optional[str] = ..., lastname: _Optional[str] = ..., user_type: _Optional[str] = ...) -> None: ...
+    disabled: bool
+    def __init__(self, id: _Optional[str] = ..., school_id: _Optional[str] = ..., email: _Optional[str] = ..., firstname: _Optional[str] = ..., lastname: _Optional[str] = ..., user_type: _Optional[str] = ..., disabled: _Optional[bool] = ...) -> None: ...
 
 class GetUserLiteRequest(_message.Message):
     __slots__ = ("user_id",)
