@@ -22,6 +22,8 @@ from identity_svc.domain.accounts import (
 
 NINE = datetime(2025, 9, 1, 9, 0, tzinfo=UTC)
 HERE, THERE = SchoolId(uuid4()), SchoolId(uuid4())
+# 254 characters
+LONGEST = "a" * 64 + "@" + ("b" * 62 + ".") * 2 + "b" * 60 + ".bb"
 
 
 def an_account(type_="student", **changes):
@@ -56,6 +58,7 @@ def an_actor(type_="admin", **changes):
         "o'neil_1@x-y.example",
         "ada@xn--bcher-kva.example",
         "a" * 64 + "@school.example",
+        LONGEST,
     ],
 )
 def test_an_ordinary_address_is_taken_as_it_is(email):
@@ -93,6 +96,7 @@ def test_an_ordinary_address_is_taken_as_it_is(email):
         "ada@scho\N{LATIN SMALL LETTER O WITH DIAERESIS}l.example",
         "ada@school.\N{KELVIN SIGN}om",
         "a" * 65 + "@school.example",
+        LONGEST + "b",
         "a@" + "b" * 250 + ".example",
     ],
 )
@@ -119,6 +123,14 @@ def test_names_of_all_scripts_are_taken(name):
 def test_a_field_belongs_to_one_type_of_account(type_, fields):
     with pytest.raises(InvalidInputError, match="field_not_for_type"):
         check_fields(an_account(type_, **fields))
+
+
+@pytest.mark.parametrize("type_", ["student", "teacher", "admin", "dev"])
+def test_an_account_of_any_type_needs_an_address_and_no_such_field(type_):
+    check_fields(an_account(type_))
+
+    with pytest.raises(InvalidInputError, match="email_malformed"):
+        check_fields(an_account(type_, email="ada"))
 
 
 def test_a_new_account_is_of_its_makers_school():
@@ -193,6 +205,13 @@ def test_a_lesser_administrator_gives_nobody_a_role():
 
     with pytest.raises(ForbiddenError):
         check_may_change(actor, before, replace(before, admin_role="manager"), now=NINE)
+
+
+def test_a_lesser_administrator_changes_nothing_of_a_leading_one():
+    actor, before = an_actor(admin_role="planning"), an_account("admin", admin_role="manager")
+
+    with pytest.raises(ForbiddenError, match="forbidden"):
+        check_may_change(actor, before, replace(before, firstname="Grace"), now=NINE)
 
 
 @pytest.mark.parametrize("changes", [{"admin_role": "absence"}, {"disabled_at": NINE}])
