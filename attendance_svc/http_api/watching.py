@@ -70,7 +70,7 @@ class Watcher:
         """Keep what is new until it is asked for."""
         if len(self._unheard) >= MOST_UNHEARD:
             self.fall_behind()
-        elif not self._is_behind:
+        else:
             self._unheard.append(news)
             self._has_news.set()
 
