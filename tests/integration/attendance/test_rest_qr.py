@@ -10,7 +10,9 @@ import pytest
 
 from attendance_svc.commands.pending import resolve_pending
 from attendance_svc.domain.qr import code_at, step_of, to_dense_text, to_text
-from attendance_svc.store.qr import PostgresQrSessions, forget
+from attendance_svc.jobs import QR_SESSIONS_KEPT, SCANS_KEPT, PruneJob
+from attendance_svc.store import academics_history, qr
+from attendance_svc.store.qr import PostgresQrSessions
 from contracts.ids import ClassroomId, StudentId, new_id
 from infra.canon import to_base64url
 from infra.secret_box import SecretBox
@@ -349,12 +351,14 @@ async def test_a_key_is_kept_sealed(school, screen):
 
 async def test_what_is_old_is_forgotten(school, screen, student):
     await scanned(student, screen)
-    async with school.pool.acquire() as lent:
-        await forget(lent, scans_before=school.now, sessions_before=NINE + HOUR)
-        assert [await school.count("qr_scan"), await school.count("qr_session")] == [1, 1]
-        await forget(lent, scans_before=school.now + SECOND, sessions_before=NINE + HOUR + SECOND)
+    scanned_at, ends_at, left = school.now, NINE + HOUR, []
+    job = PruneJob(pool=school.pool, copy=academics_history, codes=qr, now=school.clock)
+    for at in (scanned_at + SCANS_KEPT, ends_at + QR_SESSIONS_KEPT):
+        for school.now in (at, at + SECOND / 1000):
+            await job.prune()
+            left.append((await school.count("qr_scan"), await school.count("qr_session")))
 
-    assert [await school.count("qr_scan"), await school.count("qr_session")] == [0, 0]
+    assert left == [(1, 1), (0, 1), (0, 1), (0, 0)]
 
 
 async def test_a_screen_hears_what_it_shall_show_and_phones_can_scan_it(door, school, screen, teacher, student):
