@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
+from secrets import SystemRandom
 from uuid import UUID
 
 from aiohttp import hdrs, web
@@ -15,8 +16,10 @@ from contracts.problems import MalformedError, ProblemError, UnavailableError
 from contracts.values import value
 from infra.telemetry import logger
 
-# How long a reader that was cut off is to wait before it asks again; of all readers, some milliseconds apart.
-RETRY = b"retry: 3000\n\n"
+# How long a reader that was cut off is to wait before it asks again: those that a restart has cut off together come
+# back one after the other.
+RETRY_MS = (2_000, 6_000)
+draw_ms = SystemRandom().randint
 HEARTBEAT = b":\n\n"
 LAST_EVENT_ID = istr("Last-Event-ID")
 ID_MAX_CHARS = 200
@@ -108,6 +111,7 @@ class EventWriter:
     whose: UUID | None
     may_hear: MayHear
     limits: StreamLimits
+    retry_ms: int
     ended: asyncio.Future[str]
     opened: AsyncExitStack = field(init=False)
     first: Event = field(init=False)
@@ -128,7 +132,7 @@ class EventWriter:
 
     async def _send(self) -> None:
         try:
-            await self._write(RETRY + self.first.encoded())
+            await self._write(f"retry: {self.retry_ms}\n\n".encode() + self.first.encoded())
             reason = await self._tell()
             await self._write(Event(name="end", data=StreamEnd(reason=reason)).encoded())
         except ReaderLostError as error:
@@ -228,6 +232,7 @@ class OpenStreams:
                 whose=whose,
                 may_hear=may_hear,
                 limits=self._limits,
+                retry_ms=draw_ms(*RETRY_MS),
                 ended=asyncio.get_running_loop().create_future(),
             )
             self._count(writer)
