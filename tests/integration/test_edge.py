@@ -138,7 +138,7 @@ async def test_what_no_route_names_is_not_there(send, path):
     ("headers", "code"),
     [
         (bearer(life_s=-31), "token_expired"),
-        (bearer(life_s=700), "token_invalid"),
+        (bearer(life_s=86_400), "token_invalid"),
         (bearer(key=BEACON_KEY), "token_invalid"),
         (bearer(kid="x" * 43), "token_invalid"),
         (bearer(TokenKind(issuer="other", audience="rollcall-api", type="at+jwt")), "token_invalid"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -11,10 +12,9 @@ from tests.integration.edges import BEACON_KEY, an_open_edge, bearer, echoes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TOKEN, OTHER, FORGED = (
-    b"Authorization: " + headers["authorization"].encode() + b"\r\n"
-    for headers in (bearer(), bearer(), bearer(key=BEACON_KEY))
-)
+# Tokens are made when they are sent: the cases may wait for longer than a token lives.
+TOKENS = {b"<token>": bearer, b"<other>": bearer, b"<forged>": partial(bearer, key=BEACON_KEY)}
+TOKEN, OTHER, FORGED = (b"Authorization: " + name + b"\r\n" for name in TOKENS)
 GET = b"GET /users HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /users HTTP/1.1\r\nHost: x\r\n" + TOKEN
 END = b"\r\n"
@@ -65,7 +65,9 @@ async def port(tmp_path_factory):
 
 
 async def exchange(port, sent):
-    """Return status and body of the answer to `sent`."""
+    """Return status and body of the answer to `sent`, with tokens in the place of their names."""
+    for name, made in TOKENS.items():
+        sent = sent.replace(name, made()["authorization"].encode())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     try:
