@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 import redis.asyncio
+from hypothesis import settings
 
 from infra.local.databases import ServiceDatabase, create_database, with_database
 from infra.local.postgres import LocalPostgres
 from infra.local.valkey import LocalValkey
 from infra.migrate import upgrade
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -360,7 +360,7 @@ def test_each_fault_alone_is_found(fault):
     assert decide_attempt(*with_faults([fault])).reason == fault[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.integers(0, len(WRONG) - 1), min_size=2))
 def test_of_many_faults_the_first_in_the_table_is_the_answer(chosen):
     faults = [WRONG[index] for index in sorted(chosen)]
@@ -370,7 +370,7 @@ def test_of_many_faults_the_first_in_the_table_is_the_answer(chosen):
     assert decide_attempt(*with_faults(faults)).reason == faults[0][0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(-120, 120), st.integers(0, 40))
 def test_uncertainty_never_turns_presence_into_a_refusal(minute, uncertainty):
     moment = NINE + minute * MINUTE
