@@ -133,12 +133,20 @@ async def test_only_while_somebody_watches_anybody_listens(course, monkeypatch):
 
 
 async def test_who_comes_back_at_once_finds_somebody_listening(course, monkeypatch):
-    monkeypatch.setattr(watching, "LOOK_S", 0.01)
+    looks = []
+
+    async def look(stop, within_s):
+        looks.append(within_s)
+        await asyncio.sleep(0)
+        return stop.is_set()
+
+    monkeypatch.setattr(watching, "is_set_within", look)
     watched, ears, stop = Watching([0], linger=timedelta(minutes=1)), Ears(), asyncio.Event()
     running = asyncio.create_task(watched.run(ears.hear, stop))
     with watched.watch(course, 0):
         await until(lambda: ears.is_running)
-    await asyncio.sleep(0.05)
+    looks.clear()
+    await until(lambda: len(looks) > 2)
 
     assert ears.is_running
 
