@@ -36,8 +36,8 @@ ORDER BY kind, subject_id, array_position(ARRAY['ACCEPTED', 'LATE', 'PENDING', '
 # Without what nobody was told of yet, which has no school.
 LIST_COUNTING = """
 SELECT kind, subject_id, id, status, reason, method, t, announced
-FROM signature
-WHERE course_id = $1 AND school_id = $2 AND superseded_by IS NULL AND voided_at IS NULL
+FROM (SELECT * FROM signature WHERE course_id = $1 AND superseded_by IS NULL AND voided_at IS NULL OFFSET 0) AS s
+WHERE school_id = $2
 ORDER BY t, id
 """
 

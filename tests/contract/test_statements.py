@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.plans import comparisons_of, counted_empty, scans_of, statements_of
+from attendance_svc.queries import LIST_COUNTING, LIST_STATES
+from tests.plans import comparisons_of, counted_empty, indexes_of, scans_of, statements_of
 
 SERVICES = ("academics", "attendance", "beacon", "identity")
 # Statements that compare each row of a few with each of a few, and why they are few.
@@ -82,3 +83,9 @@ async def test_a_plan_that_was_made_for_empty_tables_reads_only_small_ones_whole
         scans = {name: await scans_of(connection, sql, tables) for name, sql in statements_of(service).items()}
 
     assert {name for name, (_, whole) in scans.items() if whole} == WHOLE[service]
+
+
+async def test_a_plan_that_was_made_for_empty_tables_looks_at_one_courses_signatures_to_show_them(databases):
+    async with counted_empty(await databases("attendance")) as connection:
+        for sql in (LIST_COUNTING, LIST_STATES):
+            assert await indexes_of(connection, sql, "signature") <= {"signature_standing", "signature_subject"}
